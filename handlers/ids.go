@@ -1,0 +1,23 @@
+// Package handlers reads people and writes blocks: a file for each thing a person does, and every message and view a pure function of
+// what the store says.
+//
+// It must not decide who may (workflows/policy does) nor do anything to AWS. It turns what Slack delivers into calls of
+// workflows, and what workflows wants said into messages that keep Slack's limits. It implements bot.Handler, and
+// workflows.People and workflows.Speaker.
+package handlers
+
+// What Slack sends back to us: action ids of buttons and fields, callback ids of forms. A button's value is the request's id and
+// nothing more; whatever else comes back is not trusted. They are stable: messages posted by an older version keep working.
+const (
+	actionApprove = "approve"
+	actionDeny    = "deny"
+	actionCancel  = "cancel"
+	actionEnd     = "end"
+	actionTicket  = "ticket"
+	actionRequest = "request" // App Home and help: opens the form
+
+	callbackRequest     = "breakglass_request"      // the form; also the global shortcut
+	callbackFromMessage = "breakglass_from_message" // the message shortcut
+	callbackDeny        = "breakglass_deny"
+	callbackTicket      = "breakglass_ticket"
+)

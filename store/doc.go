@@ -1,0 +1,33 @@
+// Package store is what is true: the nouns (Request, Person, Decision, Access, Event, Notice, Click), the states a request
+// can be in, and the only lawful ways to change any of them.
+//
+// It must not know Slack, AWS, the policy file or what happens next: it is told who acts and when, checks that the change starts where
+// the record stands, and writes the record, its due time, the line of the log and what people are to be told in one
+// transaction, so that a crash can never leave one without the others.
+//
+// Three files hold the seams. state.go has the chart and the transition table. change.go has the lawful changes, written
+// against four verbs (get, put, delete, scan) over named buckets. bolt.go is those verbs on bbolt: the one file to
+// replace when one machine is not enough.
+//
+// The buckets, with their keys and values (all values are JSON behind a CRC-32C, see record.go):
+//
+//	meta                                  plain bytes, readable by any later version
+//	  format                              "1"; any other value is refused by Open
+//	  store                               random identity of this file
+//	  next                                number of the next request, 8 bytes big endian
+//	requests   number                     Request
+//	due        unix-nanoseconds number    empty; exactly one for each request that is not at its end
+//	open       number                     State; requests that are not at their end
+//	person     user-id 0x00 number        empty; the requests of one person
+//	access     tuple                      Access; who has what through us, for each person, account and permission set
+//	inbox      sequence                   Click; what Slack delivered and was acknowledged, not yet acted on
+//	seen       delivery                   time it came; forgotten after a day
+//	seenat     unix-nanoseconds delivery  empty; the order in which seen is forgotten
+//	outbox     sequence                   Notice; what people are to be told, oldest first
+//	messages   number 0x00 name           Ref; where a message that is edited later stands
+//	events     sequence                   Event; append only
+//	eventsof   number sequence            empty; the events of one request
+//	facts      name                       small facts the whole program needs again (pinned channels, matched people, last slots)
+//
+// Numbers, sequences and times are 8 bytes big endian, so that the order of keys is the order of things.
+package store

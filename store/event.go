@@ -1,0 +1,83 @@
+package store
+
+import "time"
+
+// Event is one line of the log: append only, in the order things were committed.
+type Event struct {
+	Seq     uint64            `json:"seq"`
+	At      time.Time         `json:"at"`
+	Actor   Actor             `json:"actor"`
+	Request ID                `json:"request,omitempty"`
+	Kind    string            `json:"kind"`
+	From    State             `json:"from,omitempty"`
+	To      State             `json:"to,omitempty"`
+	Data    map[string]string `json:"data,omitempty"`
+}
+
+// Kinds of events. "moved" is written by the store itself with each transition; the others are said by the workflows.
+const (
+	EventSubmitted = "submitted"
+	EventMoved     = "moved"
+	EventRefused   = "refused"  // a click that was not counted, and why
+	EventIntent    = "intent"   // an effect on the outside is about to be tried
+	EventOutcome   = "outcome"  // what came of it
+	EventReminded  = "reminded" // people were asked again
+	EventTicket    = "ticket"
+	EventFault     = "fault"    // something did not work and will be tried again
+	EventRepeated  = "repeated" // a message may stand twice, because the answer to its first posting was lost
+	EventStarted   = "started"
+	EventStopped   = "stopped"
+	EventPolicy    = "policy"
+	EventPerson    = "person" // whom a Slack account was matched to, or that it no longer matches
+	EventChannel   = "channel"
+)
+
+// Notice is something people are to be told: an entry of the outbox, written with the change it tells of. It holds facts, not words:
+// the words are made when it is delivered, from the request as it then is.
+type Notice struct {
+	Seq     uint64 `json:"seq"`
+	Request ID     `json:"request,omitempty"`
+	Kind    string `json:"kind"`
+	// Lane keeps order: notices of one lane are delivered one after the other, lanes do not wait for each other.
+	Lane string `json:"lane"`
+	// Message names a message that is posted once and edited from then on ("card", "ask U123", "pass"). Empty: a line of its own.
+	Message string            `json:"message,omitempty"`
+	To      string            `json:"to,omitempty"` // Slack user id, for direct messages; e-mail addresses for mail
+	Data    map[string]string `json:"data,omitempty"`
+	At      time.Time         `json:"at"`
+
+	Attempts int       `json:"attempts,omitempty"` // begun so far; more than one means the message may stand twice
+	NotUntil time.Time `json:"not_until,omitzero"`
+	Error    string    `json:"error,omitempty"`
+}
+
+// Ref is where a message stands in Slack.
+type Ref struct {
+	Channel string `json:"channel"`
+	TS      string `json:"ts"`
+}
+
+// Click is something a person did in Slack that was recorded and acknowledged, and is then acted on: acknowledging waits for the
+// disk, never for a directory.
+type Click struct {
+	Seq     uint64    `json:"seq"`
+	Key     string    `json:"key"` // the delivery
+	Kind    string    `json:"kind"`
+	Request ID        `json:"request"`
+	SlackID string    `json:"slack"`
+	TeamID  string    `json:"team,omitempty"`
+	Channel string    `json:"channel,omitempty"` // where the button stood
+	TS      string    `json:"ts,omitempty"`
+	Text    string    `json:"text,omitempty"` // a reason, a ticket
+	At      time.Time `json:"at"`
+	Tries   int       `json:"tries,omitempty"`
+}
+
+// Kinds of clicks.
+const (
+	ClickApprove = "approve"
+	ClickDeny    = "deny"
+	ClickCancel  = "cancel"
+	ClickEnd     = "end"
+	ClickTicket  = "ticket"
+)
