@@ -18,6 +18,7 @@
 //	requests   number                     Request
 //	due        unix-nanoseconds number    empty; exactly one for each request that is not at its end
 //	open       number                     State; requests that are not at their end
+//	openof     user-id 0x00 number        empty; the same, by person
 //	person     user-id 0x00 number        empty; the requests of one person
 //	access     tuple                      Access; who has what through us, for each person, account and permission set
 //	inbox      sequence                   Click; what Slack delivered and was acknowledged, not yet acted on

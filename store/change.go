@@ -1,0 +1,286 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// What a change can be refused with, besides *TransitionError.
+var (
+	// ErrNotFound: there is no such request.
+	ErrNotFound = errors.New("there is no such request")
+	// ErrSeen: this delivery was taken already. It is success for whoever acknowledges it.
+	ErrSeen = errors.New("this delivery was taken already")
+	// ErrNoClock: the change would leave a request that is not at its end with nothing that will ever move it. A defect of ours.
+	ErrNoClock = errors.New("nothing would ever move this request again")
+)
+
+// Change is one lawful change while it is being made: the record as it will stand, and what goes with it. It lives in one
+// transaction; if the function that was given it returns an error, nothing of it happened.
+type Change struct {
+	Request *Request
+	By      By
+	t       tx
+}
+
+// Submit records a new request in its first state (Pending, or Approved where nobody's word is needed) and gives it its id. fn sees the request with
+// that id; it may refuse, add events and notices.
+func (db *DB) Submit(by By, r Request, fn func(*Change) error) (Request, error) {
+	err := db.change(by, func(t tx) error {
+		if r.State != Pending && r.State != Approved {
+			return fmt.Errorf("a request begins pending or approved, not %s", r.State)
+		}
+		n := fromU64(t.get("meta", []byte("next")))
+		if err := t.put("meta", []byte("next"), u64(n+1)); err != nil {
+			return err
+		}
+		r.ID, r.Version = idOf(n), 0
+		c := &Change{Request: &r, By: by, t: t}
+		if err := c.Log(EventSubmitted, map[string]string{"state": string(r.State)}); err != nil {
+			return err
+		}
+		if err := run(c, fn); err != nil {
+			return err
+		}
+		if err := t.put("person", join([]byte(r.Requester.UserID), []byte{0}, u64(n)), nil); err != nil {
+			return err
+		}
+		return c.write(0)
+	})
+	if err != nil {
+		return Request{}, err
+	}
+	return r, nil
+}
+
+// Transition moves a request from one state to the next. The record must stand in `from`, and the table must allow the step: else
+// *TransitionError. The line of the log is written here; fn adds the rest.
+func (db *DB) Transition(by By, id ID, from, to State, fn func(*Change) error) (Request, error) {
+	return db.alter(by, id, func(c *Change) error {
+		if c.Request.State != from || !from.leadsTo(to) {
+			return &TransitionError{ID: id, Is: c.Request.State, From: from, To: to}
+		}
+		c.Request.State = to
+		if err := c.event(Event{Kind: EventMoved, From: from, To: to}); err != nil {
+			return err
+		}
+		return run(c, fn)
+	})
+}
+
+// Touch changes a request within its state: attempts, clocks, decisions that do not decide yet. The record must stand in `in`.
+func (db *DB) Touch(by By, id ID, in State, fn func(*Change) error) (Request, error) {
+	return db.alter(by, id, func(c *Change) error {
+		if c.Request.State != in {
+			return &TransitionError{ID: id, Is: c.Request.State, From: in, To: in}
+		}
+		if err := run(c, fn); err != nil {
+			return err
+		}
+		if c.Request.State != in {
+			return fmt.Errorf("%s: a touch tried to move it from %s to %s", id, in, c.Request.State)
+		}
+		return nil
+	})
+}
+
+func run(c *Change, fn func(*Change) error) error {
+	if fn == nil {
+		return nil
+	}
+	return fn(c)
+}
+
+func (db *DB) alter(by By, id ID, fn func(*Change) error) (Request, error) {
+	var r Request
+	err := db.change(by, func(t tx) error {
+		n, ok := id.number()
+		if !ok {
+			return fmt.Errorf("%s: %w", id, ErrNotFound)
+		}
+		found, err := fetch(t, "requests", u64(n), &r)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return fmt.Errorf("%s: %w", id, ErrNotFound)
+		}
+		before := r.Due
+		c := &Change{Request: &r, By: by, t: t}
+		if err := fn(c); err != nil {
+			return err
+		}
+		return c.write(before)
+	})
+	if err != nil {
+		return Request{}, err
+	}
+	return r, nil
+}
+
+// change runs fn in one transaction, after it made sure that this delivery was not taken before.
+func (db *DB) change(by By, fn func(tx) error) error {
+	return db.e.update(func(t tx) error {
+		if by.Delivery != "" {
+			if t.get("seen", []byte(by.Delivery)) != nil {
+				return ErrSeen
+			}
+			if err := see(t, by.Delivery, by.At); err != nil {
+				return err
+			}
+		}
+		return fn(t)
+	})
+}
+
+// write puts the record and everything that is derived from it. before is the due time it had.
+func (c *Change) write(before int64) error {
+	r := c.Request
+	n, ok := r.ID.number()
+	if !ok {
+		return fmt.Errorf("%q is no id", r.ID)
+	}
+	key := u64(n)
+	r.Version++
+	if r.State.Ended() {
+		r.Clocks = nil
+		if r.ClosedAt.IsZero() {
+			r.ClosedAt = c.By.At.UTC()
+		}
+	}
+	r.Due = r.earliest()
+	if r.Due == 0 && !r.State.Ended() {
+		return fmt.Errorf("%s in state %s: %w", r.ID, r.State, ErrNoClock)
+	}
+	if err := c.index(key, before); err != nil {
+		return err
+	}
+	return save(c.t, "requests", key, r)
+}
+
+func (c *Change) index(key []byte, before int64) error {
+	r := c.Request
+	if before != 0 && before != r.Due {
+		if err := c.t.del("due", join(u64(uint64(before)), key)); err != nil {
+			return err
+		}
+	}
+	if r.Due != 0 && before != r.Due {
+		if err := c.t.put("due", join(u64(uint64(r.Due)), key), nil); err != nil {
+			return err
+		}
+	}
+	of := join([]byte(r.Requester.UserID), []byte{0}, key)
+	if r.State.Ended() {
+		return errors.Join(c.t.del("open", key), c.t.del("openof", of))
+	}
+	return errors.Join(c.t.put("open", key, []byte(r.State)), c.t.put("openof", of, nil))
+}
+
+// Log adds a line to the log about this request.
+func (c *Change) Log(kind string, data map[string]string) error {
+	return c.event(Event{Kind: kind, Data: data})
+}
+
+func (c *Change) event(e Event) error {
+	if c.Request != nil {
+		e.Request = c.Request.ID
+	}
+	return appendEvent(c.t, c.By, e)
+}
+
+// Tell puts a notice into the outbox. Its lane is the request's thread unless it names another.
+func (c *Change) Tell(n Notice) error {
+	if n.Request == "" && c.Request != nil {
+		n.Request = c.Request.ID
+	}
+	if n.Lane == "" {
+		n.Lane = string(n.Request)
+	}
+	return tell(c.t, c.By.At, n)
+}
+
+// Done takes a click out of the inbox, in the same transaction as what it led to.
+func (c *Change) Done(click uint64) error {
+	if click == 0 {
+		return nil
+	}
+	return c.t.del("inbox", u64(click))
+}
+
+// Access reads the desired state of a tuple. known is false where no grant of ours is in force or being undone.
+func (c *Change) Access(t Tuple) (a Access, known bool, err error) {
+	known, err = fetch(c.t, "access", t.key(), &a)
+	if !known {
+		a.Tuple = t
+	}
+	return a, known, err
+}
+
+// Want adds this request to those that want the access. standing is what the listing found, and counts only for the first of them.
+func (c *Change) Want(standing bool) error {
+	a, known, err := c.Access(c.Request.Tuple())
+	if err != nil {
+		return err
+	}
+	if !known {
+		a.Standing = standing
+	}
+	a.add(c.Request.ID)
+	return save(c.t, "access", a.Tuple.key(), a)
+}
+
+// Remove claims the removal of the access for this request: it no longer wants it, and if nobody else does and it was not standing
+// before, the assignment is to be deleted, and grants of the same access wait until that is done.
+func (c *Change) Remove() (Access, error) {
+	a, _, err := c.Access(c.Request.Tuple())
+	if err != nil {
+		return a, err
+	}
+	a.remove(c.Request.ID)
+	if len(a.Live) == 0 && !a.Standing {
+		a.Removing = c.Request.ID
+	}
+	return a, save(c.t, "access", a.Tuple.key(), a)
+}
+
+// Forget ends the removal: absence was verified, or there was nothing of ours to remove.
+func (c *Change) Forget() error {
+	a, known, err := c.Access(c.Request.Tuple())
+	if err != nil || !known {
+		return err
+	}
+	a.remove(c.Request.ID)
+	if a.Removing == c.Request.ID {
+		a.Removing = ""
+	}
+	if len(a.Live) > 0 || a.Removing != "" {
+		return save(c.t, "access", a.Tuple.key(), a)
+	}
+	return c.t.del("access", a.Tuple.key())
+}
+
+// OpenOf reads, in the transaction, the requests of a person that are not at their end, the newest first.
+func (c *Change) OpenOf(userID string) ([]Request, error) {
+	return openOf(c.t, userID)
+}
+
+func openOf(t tx, userID string) (out []Request, err error) {
+	prefix := join([]byte(userID), []byte{0})
+	t.scanBack("openof", prefix, func(k, _ []byte) bool {
+		var r Request
+		if _, err = fetch(t, "requests", k[len(prefix):], &r); err != nil {
+			return false
+		}
+		out = append(out, r)
+		return true
+	})
+	return out, err
+}
+
+// Fact sets a small fact in the same transaction.
+func (c *Change) Fact(name, value string) error { return save(c.t, "facts", []byte(name), value) }
+
+// Moment is a point in time as the store keeps it: UTC, so that a record reads the same on every machine.
+func Moment(t time.Time) time.Time { return t.UTC().Round(0) }

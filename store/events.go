@@ -1,0 +1,89 @@
+package store
+
+func appendEvent(t tx, by By, e Event) error {
+	e.Seq, e.At, e.Actor = nextSeq(t, "events"), Moment(by.At), by.Actor
+	if err := save(t, "events", u64(e.Seq), e); err != nil {
+		return err
+	}
+	if n, ok := e.Request.number(); ok {
+		return t.put("eventsof", join(u64(n), u64(e.Seq)), nil)
+	}
+	return nil
+}
+
+// Log writes a line about the program as a whole.
+func (db *DB) Log(by By, kind string, data map[string]string) error {
+	return db.change(by, func(t tx) error {
+		return appendEvent(t, by, Event{Kind: kind, Data: data})
+	})
+}
+
+// LogOf writes a line about a request that is not moved by it: an effect is about to be tried, or a click was refused.
+func (db *DB) LogOf(by By, id ID, kind string, data map[string]string) error {
+	return db.change(by, func(t tx) error {
+		return appendEvent(t, by, Event{Kind: kind, Request: id, Data: data})
+	})
+}
+
+// EventsOf reads the log of one request, in order.
+func (db *DB) EventsOf(id ID) (out []Event, err error) {
+	n, ok := id.number()
+	if !ok {
+		return nil, ErrNotFound
+	}
+	err = db.e.view(func(t tx) error {
+		var bad error
+		t.scan("eventsof", u64(n), func(k, _ []byte) bool {
+			if fromU64(k) != n {
+				return false
+			}
+			var e Event
+			if _, bad = fetch(t, "events", k[8:], &e); bad != nil {
+				return false
+			}
+			out = append(out, e)
+			return true
+		})
+		return bad
+	})
+	return out, err
+}
+
+// Events reads the log from after a sequence number on, at most that many lines.
+func (db *DB) Events(after uint64, most int) (out []Event, err error) {
+	err = db.e.view(func(t tx) error {
+		var bad error
+		t.scan("events", u64(after+1), func(k, v []byte) bool {
+			if len(out) == most {
+				return false
+			}
+			var e Event
+			if bad = decode("events", k, v, &e); bad != nil {
+				return false
+			}
+			out = append(out, e)
+			return true
+		})
+		return bad
+	})
+	return out, err
+}
+
+// Fact reads a small fact.
+func (db *DB) Fact(name string) (value string, known bool, err error) {
+	err = db.e.view(func(t tx) error {
+		known, err = fetch(t, "facts", []byte(name), &value)
+		return err
+	})
+	return value, known, err
+}
+
+// SetFact writes a small fact with the line of the log that tells of it; no such fact changes in silence.
+func (db *DB) SetFact(by By, name, value, kind string, data map[string]string) error {
+	return db.change(by, func(t tx) error {
+		if err := appendEvent(t, by, Event{Kind: kind, Data: data}); err != nil {
+			return err
+		}
+		return save(t, "facts", []byte(name), value)
+	})
+}

@@ -1,0 +1,150 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Request reads one request. ErrNotFound where there is none.
+func (db *DB) Request(id ID) (Request, error) {
+	var r Request
+	n, ok := id.number()
+	if !ok {
+		return r, fmt.Errorf("%s: %w", id, ErrNotFound)
+	}
+	err := db.e.view(func(t tx) error {
+		found, err := fetch(t, "requests", u64(n), &r)
+		if err == nil && !found {
+			err = fmt.Errorf("%s: %w", id, ErrNotFound)
+		}
+		return err
+	})
+	return r, err
+}
+
+// Open reads all requests that are not at their end, the oldest first.
+func (db *DB) Open() (out []Request, err error) {
+	err = db.e.view(func(t tx) error {
+		var bad error
+		t.scan("open", nil, func(k, _ []byte) bool {
+			var r Request
+			if _, bad = fetch(t, "requests", k, &r); bad != nil {
+				return false
+			}
+			out = append(out, r)
+			return true
+		})
+		return bad
+	})
+	return out, err
+}
+
+// Tally counts the requests that are not at their end, by state, without reading them.
+func (db *DB) Tally() (map[State]int, error) {
+	counts := map[State]int{}
+	err := db.e.view(func(t tx) error {
+		t.scan("open", nil, func(_, v []byte) bool {
+			counts[State(v)]++
+			return true
+		})
+		return nil
+	})
+	return counts, err
+}
+
+// OpenOf reads the requests of a person that are not at their end, the newest first.
+func (db *DB) OpenOf(userID string) (out []Request, err error) {
+	err = db.e.view(func(t tx) error {
+		out, err = openOf(t, userID)
+		return err
+	})
+	return out, err
+}
+
+// OfPerson reads the newest requests of a person, at most that many, ended ones included.
+func (db *DB) OfPerson(userID string, most int) (out []Request, err error) {
+	prefix := join([]byte(userID), []byte{0})
+	err = db.e.view(func(t tx) error {
+		var bad error
+		t.scanBack("person", prefix, func(k, _ []byte) bool {
+			if len(out) == most {
+				return false
+			}
+			var r Request
+			if _, bad = fetch(t, "requests", k[len(prefix):], &r); bad != nil {
+				return false
+			}
+			out = append(out, r)
+			return true
+		})
+		return bad
+	})
+	return out, err
+}
+
+// Due is a request that must be looked at, and since when.
+type Due struct {
+	ID    ID
+	Since time.Time
+}
+
+// Due lists what is due by now, the most overdue first, at most that many. Its cost is what it returns, not what the store holds.
+func (db *DB) Due(now time.Time, most int) (out []Due, err error) {
+	limit := uint64(now.UnixNano())
+	err = db.e.view(func(t tx) error {
+		t.scan("due", nil, func(k, _ []byte) bool {
+			at := fromU64(k)
+			if at > limit || len(out) == most {
+				return false
+			}
+			out = append(out, Due{ID: idOf(fromU64(k[8:])), Since: time.Unix(0, int64(at)).UTC()})
+			return true
+		})
+		return nil
+	})
+	return out, err
+}
+
+// Access reads the desired state of a tuple; known is false where nothing of ours is in force there.
+func (db *DB) Access(tu Tuple) (a Access, known bool, err error) {
+	err = db.e.view(func(t tx) error {
+		known, err = fetch(t, "access", tu.key(), &a)
+		return err
+	})
+	return a, known, err
+}
+
+// checkOpen proves what a start relies on: every request that is not at its end can be read, has exactly one due key, and every due
+// key leads to such a request.
+func (db *DB) checkOpen(t tx) error {
+	var faults []error
+	dues := map[uint64]int64{}
+	t.scan("due", nil, func(k, _ []byte) bool {
+		n := fromU64(k[8:])
+		if _, twice := dues[n]; twice {
+			faults = append(faults, fmt.Errorf("%w: %s has two due times", ErrDamaged, idOf(n)))
+		}
+		dues[n] = int64(fromU64(k))
+		return true
+	})
+	t.scan("open", nil, func(k, _ []byte) bool {
+		var r Request
+		n := fromU64(k)
+		found, err := fetch(t, "requests", k, &r)
+		switch {
+		case err != nil:
+			faults = append(faults, err)
+		case !found:
+			faults = append(faults, fmt.Errorf("%w: %s is open and has no record", ErrDamaged, idOf(n)))
+		case dues[n] == 0 || dues[n] != r.Due:
+			faults = append(faults, fmt.Errorf("%w: %s is %s and its due time does not stand", ErrDamaged, r.ID, r.State))
+		}
+		delete(dues, n)
+		return true
+	})
+	for n := range dues {
+		faults = append(faults, fmt.Errorf("%w: %s is due and not open", ErrDamaged, idOf(n)))
+	}
+	return errors.Join(faults...)
+}
