@@ -14,7 +14,10 @@ import (
 
 // engine is the seam: four verbs over named buckets of ordered keys, in transactions that are on disk when they return.
 // It is concrete because there is one of it today; a second engine needs these methods and nothing of the lawful changes above.
-type engine struct{ b *bolt.DB }
+type engine struct {
+	b     *bolt.DB
+	group *group
+}
 
 // tx is one transaction. Slices it returns are valid until it ends; callers decode or copy.
 type tx struct{ t *bolt.Tx }
@@ -48,7 +51,7 @@ func openEngine(path string, readOnly bool) (e engine, err error) {
 	case err != nil:
 		return engine{}, err
 	}
-	return engine{b}, nil
+	return engine{b, &group{}}, nil
 }
 
 func (e engine) view(fn func(tx) error) error {

@@ -27,7 +27,9 @@ type Change struct {
 // Submit records a new request in its first state (Pending, or Approved where nobody's word is needed) and gives it its id. fn sees the request with
 // that id; it may refuse, add events and notices.
 func (db *DB) Submit(by By, r Request, fn func(*Change) error) (Request, error) {
+	asked := r
 	err := db.change(by, func(t tx) error {
+		r = asked.clone()
 		if r.State != Pending && r.State != Approved {
 			return fmt.Errorf("a request begins pending or approved, not %s", r.State)
 		}
@@ -95,6 +97,7 @@ func run(c *Change, fn func(*Change) error) error {
 func (db *DB) alter(by By, id ID, fn func(*Change) error) (Request, error) {
 	var r Request
 	err := db.change(by, func(t tx) error {
+		r = Request{}
 		n, ok := id.number()
 		if !ok {
 			return fmt.Errorf("%s: %w", id, ErrNotFound)

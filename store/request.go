@@ -2,6 +2,8 @@ package store
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -194,4 +196,16 @@ func (a *Access) remove(id ID) {
 		}
 	}
 	a.Live = kept
+}
+
+// clone is a copy that shares nothing a change could alter.
+func (r Request) clone() Request {
+	r.Clocks = maps.Clone(r.Clocks)
+	r.Counts = maps.Clone(r.Counts)
+	r.Answers = slices.Clone(r.Answers)
+	r.Asked = slices.Clone(r.Asked)
+	r.Decisions = slices.Clone(r.Decisions)
+	r.Readings = slices.Clone(r.Readings)
+	r.Notify = slices.Clone(r.Notify)
+	return r
 }

@@ -36,6 +36,6 @@ const (
 	NoticeTicketOut = "ticket_missing" // incidents channel: the ticket never came
 	NoticePolicy    = "policy"         // requests channel: the policy changed; Data "hash", "diff" (lines)
 	NoticePerson    = "person"         // incidents channel: a Slack account matches another AWS user than before; Data "slack", "was", "is"
-	NoticeMail      = "mail"           // e-mail; To: addresses, comma separated; Data "subject", "text"
+	NoticeMail      = "mail"           // e-mail; To: addresses, comma separated; Data "what": tier_zero | begin | end
 	NoticeChannel   = "channel"        // requests channel: a pinned channel changed its name; Data "was", "is"
 )

@@ -1,0 +1,22 @@
+package awstwin
+
+import "time"
+
+// settle brings the organisation up to now: statuses that end and schedules that fire, in the order of their times, each
+// seeing what those before it left. There is no goroutine behind it, so hours that are skipped cost nothing and happen
+// in order. Lock held.
+func (o *Organization) settle(now time.Time) {
+	for {
+		change := o.changes.nextDue(now)
+		fire, at := o.schedules.nextDue(now)
+		switch {
+		case change == nil && fire == nil:
+			return
+		case fire == nil || (change != nil && !change.due.After(at)):
+			o.finish(change)
+		default:
+			o.fire(fire, at)
+		}
+		o.changed()
+	}
+}

@@ -1,0 +1,112 @@
+package slacktwin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ackDeadline is how long Slack waits for an acknowledgement (docs: "Handling user interaction").
+const ackDeadline = 3 * time.Second
+
+// What a person sees where the app does not answer. Slack's own words for slash commands; buttons show a warning
+// triangle, forms "We had some trouble connecting".
+var (
+	ErrDispatchFailed   = errors.New("dispatch_failed: the app has no socket open")
+	ErrOperationTimeout = errors.New("operation_timeout: the app did not acknowledge within 3 s")
+	ErrOutage           = errors.New("Slack is down")
+	ErrTrouble          = errors.New("We had some trouble connecting. Try again?")
+)
+
+// envelope is one delivery to the app.
+type envelope struct {
+	kind    string // events_api, slash_commands, interactive
+	payload obj
+	accepts bool // whether the acknowledgement may carry a payload
+	attempt int  // redelivery, for events only
+}
+
+// deliver sends to one socket, each in its turn, and waits for the acknowledgement. It returns the payload of the
+// acknowledgement, nil if it had none.
+func (w *Workspace) deliver(ctx context.Context, e envelope) (json.RawMessage, error) {
+	if w.faults.down() {
+		return nil, ErrOutage
+	}
+	w.mu.Lock()
+	if len(w.sockets) == 0 {
+		w.mu.Unlock()
+		return nil, ErrDispatchFailed
+	}
+	w.turn++
+	s := w.sockets[w.turn%len(w.sockets)]
+	id := random()
+	wait := make(chan json.RawMessage, 1)
+	w.pending[id] = wait
+	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		delete(w.pending, id)
+		w.mu.Unlock()
+	}()
+	frame := obj{"envelope_id": id, "type": e.kind, "payload": e.payload, "accepts_response_payload": e.accepts}
+	if e.kind == "events_api" {
+		frame["retry_attempt"], frame["retry_reason"] = e.attempt, ""
+		if e.attempt > 0 {
+			frame["retry_reason"] = "timeout"
+		}
+	}
+	s.push(raw(frame))
+	timer := time.NewTimer(ackDeadline)
+	defer timer.Stop()
+	select {
+	case payload := <-wait:
+		return payload, nil
+	case <-timer.C:
+		return nil, ErrOperationTimeout
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for the acknowledgement: %w", ctx.Err())
+	case <-w.ctx.Done():
+		return nil, ErrOutage
+	}
+}
+
+// redelivery is when an event that was not acknowledged comes again, after the attempt before it (docs: Events API).
+var redelivery = [...]time.Duration{0, time.Minute, 5 * time.Minute}
+
+// emit sends an event if the app subscribed to its type. The caller holds mu.
+func (w *Workspace) emit(event obj) {
+	if w.events[str(event, "type")] {
+		w.send(event)
+	}
+}
+
+// send delivers an event in the background, again where it is not acknowledged. The caller holds mu.
+func (w *Workspace) send(event obj) {
+	payload := obj{"token": "verification", "team_id": w.cfg.TeamID, "api_app_id": w.cfg.AppID, "event": clone(event),
+		"type": "event_callback", "event_id": w.id("Ev"), "event_time": w.cfg.Now().Unix(), "is_ext_shared_channel": false,
+		"event_context":  "twin",
+		"authorizations": []obj{{"enterprise_id": nil, "team_id": w.cfg.TeamID, "user_id": w.cfg.BotUserID, "is_bot": true, "is_enterprise_install": false}}}
+	go func() {
+		for attempt := 0; ; attempt++ {
+			_, err := w.deliver(w.ctx, envelope{kind: "events_api", payload: payload, attempt: attempt})
+			if err == nil || attempt == len(redelivery) {
+				return
+			}
+			timer := time.NewTimer(redelivery[attempt])
+			select {
+			case <-timer.C:
+			case <-w.ctx.Done():
+				timer.Stop()
+				return
+			}
+		}
+	}()
+}
+
+// eventTS is the time of an event in Slack's form. The caller holds mu.
+func (w *Workspace) eventTS() string {
+	now := w.cfg.Now().UnixMicro()
+	return fmt.Sprintf("%d.%06d", now/1e6, now%1e6)
+}

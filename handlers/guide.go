@@ -1,0 +1,234 @@
+package handlers
+
+import (
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+
+	"breakglass/store"
+)
+
+// The guides a scenario can name. What is not one of them gets the way in that always works: portal and CLI.
+const (
+	guideEC2     = "ec2-ssm"
+	guideRDS     = "rds-iam"
+	guideEKS     = "eks-kubectl"
+	guideConsole = "console"
+)
+
+// rdsRole is the role through which databases are reached, where the scenario lets a session go on to assume it.
+const rdsRole = "developer-rds-access"
+
+// Ports of the database and of the local end of a tunnel to it.
+const (
+	rdsPort   = "5432"
+	localPort = "15432"
+)
+
+// step is one thing to do: a sentence, and commands to copy. There are no comments among the commands: a line that begins with # is
+// an error in zsh as it is set up by default.
+type step struct {
+	say   string
+	lines []string
+}
+
+// guide is how to get in, with what was asked for filled in. Every value is one word to a POSIX shell, whatever it holds.
+func guide(r store.Request, f setting) []step {
+	steps := []step{profile(r, f)}
+	switch r.Guide {
+	case guideEC2:
+		return append(steps, guideForEC2(r)...)
+	case guideRDS:
+		return append(steps, guideForRDS(r, f)...)
+	case guideEKS:
+		return append(steps, guideForEKS(r)...)
+	case guideConsole:
+		return nil // the portal link is the whole of it
+	}
+	return steps
+}
+
+// profileName is the CLI profile of a request: bg-1042.
+func profileName(r store.Request) string { return strings.ToLower(oneLine(string(r.ID), 40)) }
+
+// regionOf is where the commands go: what was asked for, or the account's first.
+func regionOf(r store.Request) string {
+	if r.Region != "" {
+		return oneLine(r.Region, 40)
+	}
+	if len(r.Account.Regions) > 0 {
+		return oneLine(r.Account.Regions[0], 40)
+	}
+	return "us-east-1"
+}
+
+// profile is the sign-in by the AWS CLI. The section of ~/.aws/config is for aws sso login of the CLI 2; sso_role_name is
+// the permission set's name, not that of the role it makes. Source: AWS CLI user guide, "IAM Identity Center".
+func profile(r store.Request, f setting) step {
+	p := shellQuote(profileName(r))
+	return step{
+		say: "Add this to ~/.aws/config:",
+		lines: []string{
+			"[sso-session breakglass]",
+			"sso_start_url = " + oneLine(f.portal, 500),
+			"sso_region = " + oneLine(f.ssoRegion, 40),
+			"sso_registration_scopes = sso:account:access",
+			"[profile " + profileName(r) + "]",
+			"sso_session = breakglass",
+			"sso_account_id = " + oneLine(r.Account.ID, 20),
+			"sso_role_name = " + oneLine(r.PermissionSet, limitName),
+			"region = " + regionOf(r),
+			"",
+			"Then sign in:",
+			"aws sso login --profile " + p,
+			"aws sts get-caller-identity --profile " + p,
+		},
+	}
+}
+
+// arg is an answer as one shell word that the AWS CLI takes as it is. A value that begins with a dash would be read as an option, and
+// one with :// makes the CLI read a file or an address instead: those, like an empty one, become the placeholder.
+// Source: AWS CLI user guide, "Loading a parameter from a file".
+func arg(r store.Request, name, placeholder string) string {
+	return shellQuote(answer(r, name, placeholder))
+}
+
+func answer(r store.Request, name, placeholder string) string {
+	v := strings.Trim(oneLine(r.Answer(name), limitAnswer), isolate+isolateEnd)
+	if v == "" || strings.HasPrefix(v, "-") || strings.Contains(v, "://") {
+		return placeholder
+	}
+	return v
+}
+
+func guideForEC2(r store.Request) []step {
+	to := arg(r, "instance", "<INSTANCE_ID>")
+	p, region := shellQuote(profileName(r)), shellQuote(regionOf(r))
+	steps := []step{{
+		say:   "Open a shell on the instance (needs the session-manager-plugin):",
+		lines: []string{"aws ssm start-session --profile " + p + " --region " + region + " --target " + to},
+	}}
+	if r.Answer("instance") == "" {
+		steps = append(steps, step{
+			say: "Find the instance:",
+			lines: []string{"aws ssm describe-instance-information --profile " + p + " --region " + region +
+				" --query 'InstanceInformationList[].[InstanceId,ComputerName,PingStatus]' --output table"},
+		})
+	}
+	return steps
+}
+
+func guideForEKS(r store.Request) []step {
+	p, region := shellQuote(profileName(r)), shellQuote(regionOf(r))
+	return []step{{
+		say: "Point kubectl at the cluster:",
+		lines: []string{
+			"aws eks update-kubeconfig --name " + arg(r, "cluster", "<CLUSTER>") + " --region " + region + " --profile " + p + " --alias " + p,
+			"kubectl --context " + p + " get pods --all-namespaces",
+			"kubectl --context " + p + " --namespace '<NAMESPACE>' logs '<POD>'",
+			"kubectl --context " + p + " --namespace '<NAMESPACE>' exec -it '<POD>' -- sh",
+		},
+	}}
+}
+
+func guideForRDS(r store.Request, f setting) []step {
+	var steps []step
+	// With the role, the token is made with its credentials, which the environment then carries instead of the profile.
+	with := " --profile " + shellQuote(profileName(r))
+	if slices.Contains(f.mayAssume, rdsRole) {
+		steps = append(steps, assumeRDSRole(r))
+		with = ""
+	}
+	host := answer(r, "endpoint", "<RDS_ENDPOINT>")
+	steps = append(steps, step{
+		say: "Connect with a token instead of a password. A token opens connections for 15 minutes; make a new one by running this again:",
+		lines: []string{
+			token(r, host, with),
+			connect(r, conninfo("host", host)+" port="+rdsPort),
+		},
+	})
+	if r.Answer("bastion") != "" {
+		steps = append(steps, tunnel(r, host, with)...)
+	}
+	return steps
+}
+
+// assumeRDSRole takes the credentials of the role into the environment of this shell, word by word and without a file.
+func assumeRDSRole(r store.Request) step {
+	role := "arn:aws:iam::" + oneLine(r.Account.ID, 20) + ":role/" + rdsRole
+	return step{
+		say: "Take on the role that may reach databases, in this shell:",
+		lines: []string{
+			"CREDS=$(aws sts assume-role --profile " + shellQuote(profileName(r)) + " --role-arn " + shellQuote(role) +
+				" --role-session-name " + shellQuote(profileName(r)) + " --query 'Credentials.[AccessKeyId,SecretAccessKey,SessionToken]' --output text)",
+			`export AWS_ACCESS_KEY_ID="$(printf %s "$CREDS" | cut -f1)" AWS_SECRET_ACCESS_KEY="$(printf %s "$CREDS" | cut -f2)" AWS_SESSION_TOKEN="$(printf %s "$CREDS" | cut -f3)"`,
+		},
+	}
+}
+
+// token asks for the real host name, through a tunnel as well: it is signed. Source: RDS user guide, IAM database authentication.
+func token(r store.Request, host, with string) string {
+	return "DB_TOKEN=$(aws rds generate-db-auth-token" + with + " --hostname " + shellQuote(host) + " --port " + rdsPort +
+		" --region " + shellQuote(regionOf(r)) + " --username " + arg(r, "db_user", "<DB_USER>") + ")"
+}
+
+// connect gives psql one connection string. Its --dbname alone would be read as such a string too, so that a "database" could
+// name another host to send the token to; inside the string each value is quoted. TLS is needed, with the
+// server's name checked. Source: PostgreSQL, libpq connection strings.
+func connect(r store.Request, where string) string {
+	return `PGPASSWORD="$DB_TOKEN" psql ` + shellQuote(where+" "+conninfo("user", answer(r, "db_user", "<DB_USER>"))+" "+
+		conninfo("dbname", answer(r, "database", "<DB_NAME>"))+" sslmode=verify-full sslrootcert=global-bundle.pem")
+}
+
+// conninfo is one key and value of a libpq connection string.
+func conninfo(key, value string) string {
+	return key + "='" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value) + "'"
+}
+
+func tunnel(r store.Request, host, with string) []step {
+	ports, err := json.Marshal(map[string][]string{"host": {host}, "portNumber": {rdsPort}, "localPortNumber": {localPort}})
+	if err != nil {
+		return nil // strings always marshal
+	}
+	return []step{
+		{
+			say: "If the database cannot be reached from where you are, open a tunnel in a second shell:",
+			lines: []string{"aws ssm start-session --profile " + shellQuote(profileName(r)) + " --region " + shellQuote(regionOf(r)) +
+				" --target " + arg(r, "bastion", "<INSTANCE_ID>") + " --document-name AWS-StartPortForwardingSessionToRemoteHost --parameters " + shellQuote(string(ports))},
+		},
+		{
+			say: "and connect through it:",
+			lines: []string{
+				token(r, host, with),
+				connect(r, conninfo("host", host)+" hostaddr=127.0.0.1 port="+localPort),
+			},
+		},
+	}
+}
+
+// portalLink opens the account's console through the access portal, in the right Region. It works only while the person has the assignment.
+// Source: IAM Identity Center user guide, "Creating shortcut links to AWS account console destinations".
+func portalLink(r store.Request, f setting) string {
+	start := strings.TrimRight(f.portal, "/#")
+	if start == "" {
+		return ""
+	}
+	q := "account_id=" + escapeQuery(r.Account.ID) + "&role_name=" + escapeQuery(r.PermissionSet)
+	if region := regionOf(r); isRegion(region) {
+		q += "&destination=" + escapeQuery("https://"+region+".console.aws.amazon.com/console/home?region="+region)
+	}
+	return start + "/#/console?" + q
+}
+
+// escapeQuery writes a space as %20: in a fragment a plus sign is a plus sign.
+func escapeQuery(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
+
+func isRegion(s string) bool {
+	for _, c := range s {
+		if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-') {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,115 @@
+package handlers
+
+import (
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"breakglass/store"
+	"breakglass/workflows"
+)
+
+// incident is a message to a channel that stands outside any request's thread. ok is false for a kind that is none.
+func incident(n store.Notice, r store.Request, f setting) (m message, ok bool) {
+	switch n.Kind {
+	case workflows.NoticeTierZero:
+		return tierZero(r, f), true
+	case workflows.NoticeStuck:
+		return stuck(n, r), true
+	case workflows.NoticeUnstuck:
+		return unstuck(n, r), true
+	case workflows.NoticeTicketOut:
+		return ticketOut(r), true
+	case workflows.NoticePolicy:
+		return policyChanged(n), true
+	case workflows.NoticePerson:
+		return personChanged(n), true
+	case workflows.NoticeChannel:
+		return channelRenamed(n), true
+	}
+	return message{}, false
+}
+
+func tierZero(r store.Request, f setting) message {
+	blocks := []slack.Block{header(string(r.ID) + ": access without anybody's word")}
+	blocks = append(blocks, about(r)...)
+	w := say("Nobody has to approve this. ")
+	switch {
+	case r.ExpiresAt.IsZero():
+		w = w.say("Access is opened now and ends after ").bold(sayDuration(r.Duration)).say(".")
+	default:
+		w = w.say("Access ends ").date(r.ExpiresAt, dateForm).say(".")
+	}
+	if f.requests != "" {
+		w = w.say(" All else is in ").channel(f.requests).say(".")
+	}
+	blocks = append(blocks, paragraph(w.say("\n"+outlives)), small(identity(r)))
+	return message{
+		text:   string(r.ID) + ": " + named(r.Requester) + " opens " + inert(r.Account.Name, limitName) + " without anybody's word: " + inert(r.Reason, 200),
+		blocks: blocks,
+	}
+}
+
+func stuck(n store.Notice, r store.Request) message {
+	since, _ := time.Parse(time.RFC3339, n.Data["since"])
+	w := words{}.who(r.Requester).say(" may still have ").code(oneLine(r.PermissionSet, limitName)).say(" on ").place(r).
+		say(". It should have ended").on(r.ExpiresAt).say(", and AWS has not taken it away").onSince(since).
+		say(": " + reasonOf(or(n.Data["error"], r.Work.Error)) + " It is tried until it is done.")
+	by := n.Data["command"]
+	if by == "" {
+		by = "breakglass force-close " + shellQuote(string(r.ID)) + " --verified 'HOW YOU MADE SURE'"
+	}
+	return message{
+		text: string(r.ID) + ": access to " + inert(r.Account.Name, limitName) + " cannot be taken away",
+		blocks: []slack.Block{
+			header(string(r.ID) + ": access is not taken away"),
+			paragraph(w),
+			paragraph(say("If it cannot wait: remove the user's assignment by hand in IAM Identity Center, under AWS accounts. Breakglass finds that out by itself; if it cannot, tell it:")),
+			listing(manyLines(by, 1000)),
+		},
+	}
+}
+
+func unstuck(n store.Notice, r store.Request) message {
+	w := words{}.bold(string(r.ID)).say(": access of ").who(r.Requester).say(" to ").place(r)
+	if forced := n.Data["forced"]; forced != "" {
+		w = w.say(" is closed by an operator's word: ").say(reasonOf(forced))
+	} else {
+		w = w.say(" is gone after all").on(r.EndedAt).say(".")
+	}
+	return message{text: string(r.ID) + ": access to " + inert(r.Account.Name, limitName) + " is gone after all", blocks: []slack.Block{paragraph(w)}}
+}
+
+func ticketOut(r store.Request) message {
+	w := words{}.bold(string(r.ID)).say(": ").who(r.Requester).say(" had access to ").place(r).say(" and has not given the ticket that was owed").on(r.TicketBy).say(".")
+	m := message{text: string(r.ID) + ": the ticket is missing", blocks: []slack.Block{paragraph(w), quoted(r.Reason, limitReason)}}
+	if owesTicket(r) {
+		m.blocks = append(m.blocks, actions(button(actionTicket, "Add ticket", r.ID, "Add ticket to "+string(r.ID))))
+	}
+	return m
+}
+
+func policyChanged(n store.Notice) message {
+	hash := oneLine(n.Data["hash"], 64)
+	if len(hash) > 12 {
+		hash = hash[:12]
+	}
+	blocks := []slack.Block{paragraph(say("The policy changed. Requests and decisions go by ").code(hash).say(" from now on; open sessions are as they were."))}
+	if diff := manyLines(n.Data["diff"], limitSection-100); diff != "" {
+		blocks = append(blocks, listing(diff))
+	}
+	return message{text: "The policy changed: " + inert(hash, 64), blocks: blocks}
+}
+
+func personChanged(n store.Notice) message {
+	w := say("The Slack account ").who(store.Person{SlackID: n.Data["slack"], Name: n.Data["slack"]}).
+		say(" now matches another AWS user than before, and is refused until the policy's identities name one: it was ").
+		code(oneLine(or(n.Data["was"], nothingToShow), limitName)).say(", it is ").code(oneLine(or(n.Data["is"], nothingToShow), limitName)).say(".")
+	return message{text: "A Slack account matches another AWS user than before, and is refused", blocks: []slack.Block{paragraph(w)}}
+}
+
+func channelRenamed(n store.Notice) message {
+	w := say("This channel was ").bold("#" + oneLine(or(n.Data["was"], nothingToShow), limitName)).say(" and is ").
+		bold("#" + oneLine(or(n.Data["is"], nothingToShow), limitName)).say(". Breakglass goes on in it; change the name in the policy as well.")
+	return message{text: "A channel of Breakglass has a new name", blocks: []slack.Block{paragraph(w)}}
+}

@@ -1,0 +1,118 @@
+package handlers
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"breakglass/store"
+)
+
+// mail is an e-mail in plain text. Where the notice brings subject and text they stand; else Data "what" says what of: tier_zero,
+// begin or end. Times are in UTC: the readers of one mail live in several zones.
+func mail(n store.Notice, r store.Request) store.Mail {
+	m := store.Mail{Subject: oneLine(n.Data["subject"], 150), Text: n.Data["text"]}
+	for _, a := range strings.Split(n.To, ",") {
+		if a = strings.TrimSpace(a); a != "" {
+			m.To = append(m.To, a)
+		}
+	}
+	if m.Subject == "" {
+		m.Subject = oneLine(mailSubject(n.Data["what"], r), 150)
+	}
+	if m.Text == "" {
+		m.Text = mailText(n.Data["what"], r)
+	}
+	return m
+}
+
+func mailSubject(what string, r store.Request) string {
+	on := r.Requester.Label() + " on " + r.Account.Name
+	switch what {
+	case "tier_zero":
+		return fmt.Sprintf("[Breakglass] %s: access without approval, %s", r.ID, on)
+	case "begin":
+		return fmt.Sprintf("[Breakglass] %s: access begins, %s", r.ID, on)
+	case "end":
+		return fmt.Sprintf("[Breakglass] %s: access has ended, %s", r.ID, on)
+	}
+	return fmt.Sprintf("[Breakglass] %s: %s, %s", r.ID, strings.ToLower(standing(r)), on)
+}
+
+func mailText(what string, r store.Request) string {
+	var b strings.Builder
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "%-15s %s\n", name+":", value)
+		}
+	}
+	switch what {
+	case "tier_zero":
+		b.WriteString("Somebody opened access that needs nobody's approval.\n\n")
+	case "begin":
+		b.WriteString("Emergency access has begun.\n\n")
+	case "end":
+		b.WriteString("Emergency access has ended.\n\n")
+	}
+	row("Request", string(r.ID))
+	row("Who", mailPerson(r.Requester))
+	row("Account", oneLine(r.Account.Name, limitName)+" ("+oneLine(r.Account.ID, 20)+")"+map[bool]string{true: ", sensitive"}[r.Account.Sensitive])
+	row("What", fmt.Sprintf("%s (tier %d), permission set %s", oneLine(title(r), 150), r.Tier, oneLine(r.PermissionSet, limitName)))
+	row("How long", sayDuration(r.Duration))
+	row("Asked", mailTime(r.SubmittedAt))
+	for _, d := range r.Decisions {
+		verb := "Denied by"
+		if d.Approved {
+			verb = "Approved by"
+		}
+		row(verb, mailPerson(d.By)+", "+mailTime(d.At))
+	}
+	row("Open since", mailTime(r.VerifiedAt))
+	if r.EndedAt.IsZero() {
+		row("Until", mailTime(r.ExpiresAt))
+	} else {
+		row("Ended", mailTime(r.EndedAt)+", "+endInWords(r.End))
+	}
+	row("Ticket", oneLine(r.Ticket, 150))
+	b.WriteString("\nReason:\n")
+	for line := range strings.Lines(manyLines(r.Reason, limitSection) + "\n") {
+		b.WriteString("> " + line)
+	}
+	b.WriteString("\n" + outlives + "\n")
+	return b.String()
+}
+
+func mailPerson(p store.Person) string {
+	s := oneLine(p.Label(), limitName)
+	if p.Email != "" && p.Email != s {
+		s += " <" + oneLine(p.Email, 200) + ">"
+	}
+	return s
+}
+
+func mailTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return utc(t)
+}
+
+// endInWords is ending for places without mentions.
+func endInWords(e store.End) string {
+	by := oneLine(e.By.Label(), limitName)
+	switch e.Why {
+	case store.EndExpired:
+		return "its time was over"
+	case store.EndedEarly:
+		return "ended early by " + by
+	case store.EndRevoked:
+		return "revoked by " + by
+	case store.EndUncertain:
+		return "it could not be confirmed that it was opened as asked"
+	case store.EndVanished:
+		return "somebody removed the assignment in AWS"
+	case store.EndForced:
+		return "vouched for by " + by
+	}
+	return "it was over"
+}

@@ -1,0 +1,328 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"breakglass/store"
+	"breakglass/workflows"
+	"breakglass/workflows/policy"
+)
+
+// slackAPI is what speaking needs of Slack; *slack.Client has it.
+type slackAPI interface {
+	PostMessageContext(ctx context.Context, channel string, options ...slack.MsgOption) (string, string, error)
+	UpdateMessageContext(ctx context.Context, channel, ts string, options ...slack.MsgOption) (string, string, string, error)
+	PostEphemeralContext(ctx context.Context, channel, user string, options ...slack.MsgOption) (string, error)
+	OpenConversationContext(ctx context.Context, params *slack.OpenConversationParameters) (*slack.Channel, bool, bool, error)
+	GetUserGroupsContext(ctx context.Context, options ...slack.GetUserGroupsOption) ([]slack.UserGroup, error)
+}
+
+// SpeakerConfig is what a Speaker is made of. Mail, Counted and Log may be missing.
+type SpeakerConfig struct {
+	API    slackAPI
+	Policy func() *policy.Policy
+	// Channels resolves the ids of the requests and the incidents channel, as they were pinned.
+	Channels func(ctx context.Context) (requests, incidents string, err error)
+	// Card finds where the card of a request stands: its thread is the request's thread.
+	Card func(id store.ID) (store.Ref, bool)
+	Mail workflows.Mailer // nil: mail is not configured, and notices of mail are dropped with a line in the log
+	// Counted is told of what an operator wants counted: "plain" (a message was refused as it was and sent in a short
+	// form), "moved" (a message could not be edited any more and was posted anew).
+	Counted func(what string)
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// Speaker says things to people in Slack and by mail. It implements workflows.Speaker. It remembers nothing but the ids
+// of user groups and of direct-message channels, which can be asked for again.
+type Speaker struct {
+	SpeakerConfig
+	groups *groups
+	dms    *memo[string] // Slack user id -> channel id of the direct messages with them
+}
+
+// dmMemory is how long the channel of direct messages is remembered. It never changes; this bounds the memory.
+const dmMemory = 24 * time.Hour
+
+// NewSpeaker makes a Speaker. It asks Slack for nothing until there is something to say.
+func NewSpeaker(c SpeakerConfig) *Speaker {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Counted == nil {
+		c.Counted = func(string) {}
+	}
+	return &Speaker{SpeakerConfig: c, groups: newGroups(c.API, c.Now, c.Log), dms: newMemo[string](dmMemory, c.Now)}
+}
+
+// Deliver says what a notice is about, in the words that fit the request as it is now. ref is where the notice's message stands
+// already, if it was posted before: then it is edited. It returns where the message stands.
+// Every error is an *Undeliverable, which says whether trying again can help.
+func (s *Speaker) Deliver(ctx context.Context, n store.Notice, r store.Request, ref store.Ref) (store.Ref, error) {
+	out, err := s.deliver(ctx, n, r, ref)
+	if err != nil {
+		return ref, undeliverable(n, err)
+	}
+	return out, nil
+}
+
+func (s *Speaker) deliver(ctx context.Context, n store.Notice, r store.Request, ref store.Ref) (store.Ref, error) {
+	if n.Kind == workflows.NoticeMail {
+		return ref, s.mail(ctx, n, r)
+	}
+	f := s.setting(ctx, n, r)
+	switch n.Kind {
+	case workflows.NoticeCard:
+		return s.stand(ctx, n, card(r, f), ref, toChannel(f.requests), true)
+	case workflows.NoticeAsk:
+		return s.stand(ctx, n, ask(r, f, n.To, n.Data["why"]), ref, s.toPerson(n.To), false)
+	case workflows.NoticePass:
+		return s.stand(ctx, n, pass(r, f), ref, s.toPerson(or(n.To, r.Requester.SlackID)), false)
+	case workflows.NoticeRefusal:
+		return ref, s.refuse(ctx, n)
+	}
+	if m, ok := threadLine(n, r, f); ok {
+		return s.inThread(ctx, n, r, m, f)
+	}
+	if m, ok := incident(n, r, f); ok {
+		to := f.incidents
+		if n.Kind == workflows.NoticePolicy || n.Kind == workflows.NoticeChannel {
+			to = f.requests
+		}
+		return s.post(ctx, n, toChannel(to), "", m)
+	}
+	if m, ok := direct(n, r); ok {
+		return s.post(ctx, n, s.toPerson(n.To), "", m)
+	}
+	return ref, &Undeliverable{Permanent: true, Code: "unknown_notice", err: fmt.Errorf("no words for a notice of kind %q", n.Kind)}
+}
+
+// direct is a direct message that is posted once. ok is false for a kind that is none.
+func direct(n store.Notice, r store.Request) (m message, ok bool) {
+	switch n.Kind {
+	case workflows.NoticeAskTicket:
+		return askTicket(r, n.Data["late"] != ""), true
+	case workflows.NoticeResult:
+		return result(r, n.Data["why"]), true
+	case workflows.NoticeWarning:
+		return warning(r), true
+	case workflows.NoticeGoodbye:
+		return goodbye(r), true
+	case workflows.NoticeTold:
+		return told(r, n.Data["when"]), true
+	}
+	return message{}, false
+}
+
+// place finds where a message goes. It is asked only when something is posted: an edit knows its place.
+type place func(ctx context.Context) (channel string, err error)
+
+func toChannel(id string) place {
+	return func(context.Context) (string, error) {
+		if id == "" {
+			return "", &Undeliverable{Code: "no_channel", err: errors.New("the channel is not known: Slack did not answer, or the policy names none that exists")}
+		}
+		return id, nil
+	}
+}
+
+func (s *Speaker) toPerson(slackID string) place {
+	return func(ctx context.Context) (string, error) {
+		if !isUser(slackID) {
+			return "", &Undeliverable{Permanent: true, Code: "no_recipient", err: errors.New("nobody to send a direct message to")}
+		}
+		if id, ok := s.dms.get(slackID); ok {
+			return id, nil
+		}
+		c, _, _, err := s.API.OpenConversationContext(ctx, &slack.OpenConversationParameters{Users: []string{slackID}})
+		if err != nil {
+			return "", fmt.Errorf("conversations.open: %w", err)
+		}
+		s.dms.put(slackID, c.ID)
+		return c.ID, nil
+	}
+}
+
+// setting collects what the words need besides the request. What Slack does not answer is left out of the words; only a missing
+// channel keeps a message from being sent.
+func (s *Speaker) setting(ctx context.Context, n store.Notice, r store.Request) setting {
+	p := s.Policy()
+	f := setting{
+		portal: p.IdentityCenter.AccessPortal, ssoRegion: p.IdentityCenter.Region, missing: n.Data["missing"],
+	}
+	requests, incidents, err := s.Channels(ctx)
+	if err != nil {
+		s.Log.Warn("channels are not known", "err", err)
+	}
+	f.requests, f.incidents = requests, incidents
+	sc, ok := p.Scenario(r.Scenario)
+	if !ok {
+		return f
+	}
+	f.mayAssume = sc.MayAssume
+	f.each = len(sc.Approval.AllOf) > 0
+	f.need = max(sc.Approval.Count, 1)
+	if f.each {
+		f.need = len(sc.Approval.AllOf)
+	}
+	for _, name := range sc.Approval.Sets() {
+		a := approvers{name: name, handle: p.People[name].Mention}
+		a.group = s.groups.id(ctx, a.handle)
+		f.sets = append(f.sets, a)
+	}
+	return f
+}
+
+// stand posts a message that is edited through the life of its request, or edits it. Where Slack will not have it edited any
+// more, it is posted anew, and the thread of the new one says why there are two.
+func (s *Speaker) stand(ctx context.Context, n store.Notice, m message, ref store.Ref, to place, hasThread bool) (store.Ref, error) {
+	if ref.TS == "" {
+		return s.post(ctx, n, to, "", m)
+	}
+	err := s.send(n, m, func(opts ...slack.MsgOption) error {
+		_, _, _, err := s.API.UpdateMessageContext(ctx, ref.Channel, ref.TS, opts...)
+		return err
+	})
+	if err == nil {
+		return ref, nil
+	}
+	if code := slackCode(err); !uneditable(code) {
+		return ref, fmt.Errorf("chat.update: %w", err)
+	}
+	s.Log.Warn("message cannot be edited any more, posting it anew", "request", n.Request, "message", n.Message, "err", err)
+	s.Counted("moved")
+	next, err := s.post(ctx, n, to, "", m)
+	if err != nil || !hasThread {
+		return next, err
+	}
+	why := message{text: "This message goes on for an earlier one", blocks: []slack.Block{paragraph(
+		say("The first message of this request could no longer be changed. This one goes on for it; what is said on the first may be out of date."))}}
+	if _, err := s.post(ctx, n, toChannel(next.Channel), next.TS, why); err != nil {
+		s.Log.Warn("cannot say that a message goes on for another", "request", n.Request, "err", err)
+	}
+	return next, nil
+}
+
+// inThread posts a line to the request's thread. Where the card never could be posted, the line stands alone, with the request's id.
+func (s *Speaker) inThread(ctx context.Context, n store.Notice, r store.Request, m message, f setting) (store.Ref, error) {
+	ref, ok := s.Card(r.ID)
+	if !ok {
+		m.blocks = append([]slack.Block{small(string(r.ID) + " · " + oneLine(r.Account.Name, limitName))}, m.blocks...)
+		return s.post(ctx, n, toChannel(f.requests), "", m)
+	}
+	return s.post(ctx, n, toChannel(ref.Channel), ref.TS, m)
+}
+
+// post sends a new message, to a thread where thread is not "".
+func (s *Speaker) post(ctx context.Context, n store.Notice, to place, thread string, m message) (store.Ref, error) {
+	channel, err := to(ctx)
+	if err != nil {
+		return store.Ref{}, err
+	}
+	var ref store.Ref
+	err = s.send(n, m, func(opts ...slack.MsgOption) error {
+		if thread != "" {
+			opts = append(opts, slack.MsgOptionTS(thread))
+		}
+		opts = append(opts, slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl(), slack.MsgOptionMetadata(mark(n)))
+		c, ts, err := s.API.PostMessageContext(ctx, channel, opts...)
+		ref = store.Ref{Channel: c, TS: ts}
+		return err
+	})
+	if err != nil {
+		return store.Ref{}, fmt.Errorf("chat.postMessage: %w", err)
+	}
+	return ref, nil
+}
+
+// mark lets a message be found again: which notice it is.
+func mark(n store.Notice) slack.SlackMetadata {
+	return slack.SlackMetadata{EventType: "breakglass", EventPayload: map[string]any{"notice": n.Seq, "request": string(n.Request)}}
+}
+
+// send tries the message as it is, and where Slack finds fault with its form, as one plain section: said badly is better than
+// not said. It is a defect of ours each time.
+func (s *Speaker) send(n store.Notice, m message, with func(...slack.MsgOption) error) error {
+	err := with(slack.MsgOptionText(m.text, false), slack.MsgOptionBlocks(m.blocks...))
+	if err == nil || !malformed(slackCode(err)) {
+		return err
+	}
+	s.Log.Error("Slack refused the form of a message, sending it in short", "kind", n.Kind, "request", n.Request, "err", err)
+	s.Counted("plain")
+	short := shortForm(n, m)
+	return with(slack.MsgOptionText(short.text, false), slack.MsgOptionBlocks(short.blocks...))
+}
+
+// shortForm is what can be said of any message in the simplest form there is.
+func shortForm(n store.Notice, m message) message {
+	s := "Something about " + oneLine(string(n.Request), 40) + " could not be shown (" + oneLine(n.Kind, 40) + "). See /access status."
+	if t := strings.TrimSpace(flatten(m)); t != "" {
+		s = t
+	}
+	return message{text: inert(s, 300), blocks: []slack.Block{slack.NewSectionBlock(plain(s, 600), nil, nil)}}
+}
+
+// flatten is the text of a message without its form.
+func flatten(m message) string {
+	var b strings.Builder
+	add := func(es []slack.RichTextSectionElement) {
+		for _, e := range es {
+			if t, ok := e.(*slack.RichTextSectionTextElement); ok {
+				b.WriteString(t.Text)
+			}
+			if t, ok := e.(*slack.RichTextSectionDateElement); ok && t.Fallback != nil {
+				b.WriteString(*t.Fallback)
+			}
+			if t, ok := e.(*slack.RichTextSectionUserElement); ok {
+				b.WriteString(t.UserID)
+			}
+		}
+		b.WriteString(" ")
+	}
+	for _, bl := range m.blocks {
+		switch bl := bl.(type) {
+		case *slack.HeaderBlock:
+			b.WriteString(bl.Text.Text + ". ")
+		case *slack.RichTextBlock:
+			for _, e := range bl.Elements {
+				if sec, ok := e.(*slack.RichTextSection); ok {
+					add(sec.Elements)
+				}
+			}
+		}
+	}
+	return b.String()
+}
+
+// refuse answers a click where it was made, for that person's eyes. Slack promises nothing for such messages, and refuses them where
+// the person is no member; then, and in a direct message, where nobody else reads, it is an ordinary direct message.
+func (s *Speaker) refuse(ctx context.Context, n store.Notice) error {
+	m, channel := refusal(n.Data["why"]), n.Data["channel"]
+	if isChannel(channel) && isUser(n.To) {
+		err := s.send(n, m, func(opts ...slack.MsgOption) error {
+			_, err := s.API.PostEphemeralContext(ctx, channel, n.To, opts...)
+			return err
+		})
+		if err == nil || !permanent(slackCode(err)) {
+			return err
+		}
+	}
+	_, err := s.post(ctx, n, s.toPerson(n.To), "", m)
+	return err
+}
+
+func (s *Speaker) mail(ctx context.Context, n store.Notice, r store.Request) error {
+	m := mail(n, r)
+	if s.Mail == nil || len(m.To) == 0 {
+		s.Log.Warn("mail is not sent: it is not configured, or there is no address", "request", n.Request, "what", n.Data["what"])
+		return nil
+	}
+	return s.Mail.Send(ctx, m)
+}

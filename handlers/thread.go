@@ -1,0 +1,196 @@
+package handlers
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"breakglass/store"
+	"breakglass/workflows"
+)
+
+// threadLine is a line in the thread of a request. ok is false for a kind of notice that is no line.
+func threadLine(n store.Notice, r store.Request, f setting) (m message, ok bool) {
+	switch n.Kind {
+	case workflows.NoticeAsked:
+		return asked(n, r, f), true
+	case workflows.NoticeReminder:
+		return reminder(n, r, f), true
+	case workflows.NoticeDecided:
+		return decided(n, r), true
+	case workflows.NoticeGranted:
+		return granted(n, r), true
+	case workflows.NoticeFailed:
+		return oneLiner(r, "Access could not be opened",
+			say("Access could not be opened: "+reasonOf(or(n.Data["why"], whyFailed(r)))+" Nothing was left behind.")), true
+	case workflows.NoticeEnding:
+		return oneLiner(r, "Access is being taken away", say("Access is being taken away: ").ending(r.End).say(".")), true
+	case workflows.NoticeEnded:
+		return endedLine(n, r, f), true
+	case workflows.NoticeOver:
+		return over(r), true
+	case workflows.NoticeTicket:
+		return oneLiner(r, "Ticket added", say("Ticket ").bold(oneLine(r.Ticket, limitName)).say(" was added.")), true
+	case workflows.NoticeNoTicket:
+		return oneLiner(r, "Ticket missing", words{}.who(r.Requester).
+			say(": the ticket for this session has not come, and its time is over. The incidents channel was told.")), true
+	case workflows.NoticeSummary:
+		return summary(n, r), true
+	case workflows.NoticeUncertain:
+		return uncertain(n, r), true
+	case workflows.NoticeLate:
+		return late(r), true
+	}
+	return message{}, false
+}
+
+// oneLiner is a message of one paragraph. text is our own.
+func oneLiner(r store.Request, text string, w words) message {
+	return message{text: string(r.ID) + ": " + text, blocks: []slack.Block{paragraph(w)}}
+}
+
+func or(s, other string) string {
+	if s != "" {
+		return s
+	}
+	return other
+}
+
+func asked(n store.Notice, r store.Request, f setting) message {
+	w := say("Asked by direct message: ").people(r.Asked).say(".")
+	if len(r.Asked) == 0 {
+		w = say("Nobody could be asked by direct message: whoever may approve has to see it here.")
+	}
+	if n.Data["no_manager"] != "" {
+		w = w.say(" Identity Center knows no manager of ").who(r.Requester)
+		if len(f.sets) > 1 {
+			w = w.say(", so this is up to the others")
+		}
+		w = w.say(".")
+	}
+	if k, err := strconv.Atoi(n.Data["silent"]); err == nil && k > 0 {
+		w = w.say(" " + count(k, "approver") + " could not be found in Slack.")
+	}
+	m := oneLiner(r, "approvers were asked", w)
+	return withReason(m, r)
+}
+
+// withReason adds the whole reason where the card shows only its beginning.
+func withReason(m message, r store.Request) message {
+	if cutShort(r) {
+		m.blocks = append(m.blocks, paragraph(say("The whole reason:")), quoted(r.Reason, limitOpinion))
+	}
+	return m
+}
+
+func reminder(n store.Notice, r store.Request, f setting) message {
+	w := say("Still waiting for approval")
+	if len(f.sets) > 0 {
+		w = w.say(" by ").sets(f.sets, "or")
+	}
+	w = w.say(".")
+	if left, err := time.ParseDuration(n.Data["left"]); err == nil && left > 0 {
+		w = w.say(" It expires in " + sayDuration(left) + ".")
+	}
+	var open []store.Person
+	for _, p := range r.Asked {
+		if _, said := wordOf(r, p.SlackID); !said {
+			open = append(open, p)
+		}
+	}
+	if len(open) > 0 {
+		w = w.say(" Asked: ").people(open).say(".")
+	}
+	return oneLiner(r, "still waiting for approval", w)
+}
+
+func decided(n store.Notice, r store.Request) message {
+	if len(r.Decisions) == 0 {
+		return oneLiner(r, "decided", say("A decision was made."))
+	}
+	d := r.Decisions[len(r.Decisions)-1]
+	if !d.Approved {
+		m := oneLiner(r, "denied by "+named(d.By), say("Denied by ").who(d.By).say("."))
+		if d.Comment != "" {
+			m.blocks = append(m.blocks, quoted(d.Comment, limitOpinion))
+		}
+		return m
+	}
+	w := say("Approved by ").who(d.By).say(".")
+	if missing := n.Data["missing"]; missing != "" {
+		w = w.say(" Still needed: ").say(reasonOf(missing))
+	}
+	return oneLiner(r, "approved by "+named(d.By), w)
+}
+
+func granted(n store.Notice, r store.Request) message {
+	w := words{}.who(r.Requester).say(" has ").code(oneLine(r.PermissionSet, limitName)).say(" on ").place(r).
+		say(" until ").date(r.ExpiresAt, dateForm).say(". ").more(approvedBy(r))
+	if n.Data["standing"] != "" {
+		w = w.say(" They had this access before the request, and keep it afterwards.")
+	}
+	if id := n.Data["shared"]; id != "" {
+		w = w.say(" ").their(id, 20).say(" is open for the same access: it stays until both have ended.")
+	}
+	m := oneLiner(r, "access is open until "+dateToken(r.ExpiresAt, dateForm), w.say("\n"+outlives))
+	if r.NoWord {
+		return withReason(m, r)
+	}
+	return m
+}
+
+func endedLine(n store.Notice, r store.Request, f setting) message {
+	w := say("Access has ended: ").ending(r.End).say(".")
+	if open := openFor(r); open > 0 {
+		w = w.say(" It was open for " + sayDuration(open) + ".")
+	}
+	switch {
+	case n.Data["forced"] != "":
+		w = w.say(" This is an operator's word, not a listing's: ").say(reasonOf(n.Data["forced"]))
+	case n.Data["standing"] != "" || r.Standing:
+		w = w.say(" They had this access before the request, and keep it.")
+	case n.Data["shared"] != "":
+		w = w.say(" ").their(n.Data["shared"], 20).say(" is open for the same access: it stays until that ends.")
+	default:
+		w = w.say(" Identity Center no longer lists it.")
+	}
+	return oneLiner(r, "access has ended", w.say(" What was done is read from CloudTrail and follows here."))
+}
+
+func over(r store.Request) message {
+	if r.State == store.Cancelled {
+		return oneLiner(r, "cancelled", say("Cancelled by ").who(r.Requester).say("."))
+	}
+	return oneLiner(r, "expired", say("Expired: nobody decided in time. ").who(r.Requester).say(" can ask again."))
+}
+
+// uncertain says that an effect takes longer than it should.
+func uncertain(n store.Notice, r store.Request) message {
+	since, _ := time.Parse(time.RFC3339, n.Data["since"])
+	why := reasonOf(or(n.Data["error"], r.Work.Error))
+	if r.State == store.Revoking {
+		return oneLiner(r, "access is not taken away yet",
+			say("AWS has not taken the access away yet").onSince(since).say(": "+why+" It is tried until it is done, and the incidents channel knows."))
+	}
+	return oneLiner(r, "opening access takes long",
+		say("Opening access takes longer than usual").onSince(since).say(": "+why+" It is tried again; if it stays uncertain, everything is taken back."))
+}
+
+func (w words) onSince(t time.Time) words {
+	if t.IsZero() {
+		return w
+	}
+	return w.say(", since ").date(t, dateForm)
+}
+
+func late(r store.Request) message {
+	switch {
+	case r.State.MayHaveAccess() && r.State != store.Revoking:
+		return oneLiner(r, "access is open after all", say("AWS has done it after all: access is open."))
+	case strings.HasPrefix(r.End.Why, store.EndForced):
+		return oneLiner(r, "closed by an operator", say("An operator closed this session."))
+	}
+	return oneLiner(r, "access is gone after all", say("AWS has done it after all: access is gone."))
+}

@@ -1,0 +1,332 @@
+package workflows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/robfig/cron/v3"
+
+	"breakglass/store"
+	"breakglass/workflows/policy"
+)
+
+// Config is what an Engine is made of. All of it must be there but Mail, Registry and Log.
+type Config struct {
+	DB        *store.DB
+	Policy    func() *policy.Policy // the one in force at this moment
+	Directory Directory
+	Assigner  Assigner
+	Trail     Trail
+	People    People
+	Speaker   Speaker
+	Now       func() time.Time
+	Log       *slog.Logger
+	Registry  prometheus.Registerer
+	Sweep     string // cron spec of the sweep; "" is every five seconds
+}
+
+// Engine moves every request that is due one step forward. It keeps nothing between steps: the sweep asks the store what is due,
+// and a step reads the record, acts, and writes what came of it. Nudge only makes it look sooner.
+type Engine struct {
+	Config
+	nudged chan struct{}
+	meters meters
+
+	mu      sync.Mutex
+	alarm   *time.Timer // makes the next sweep come sooner than the cron would
+	rings   time.Time
+	claimed map[string]bool // requests, clicks and lanes that somebody works on at this moment
+	work    sync.WaitGroup
+	slots   chan struct{} // bounds the steps under way
+	voices  chan struct{} // bounds the messages under way
+}
+
+// How much goes on at once. Steps mostly wait for AWS, whose quota the adapters keep; messages wait for Slack.
+const (
+	mostSteps    = 64
+	mostMessages = 8
+	mostDue      = 512 // looked at in one sweep; the rest comes with the next, at once
+)
+
+// New makes an engine. It does nothing until Start or Run.
+func New(c Config) *Engine {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Sweep == "" {
+		c.Sweep = "@every 5s"
+	}
+	return &Engine{
+		Config:  c,
+		nudged:  make(chan struct{}, 1),
+		claimed: map[string]bool{},
+		slots:   make(chan struct{}, mostSteps),
+		voices:  make(chan struct{}, mostMessages),
+		meters:  newMeters(c.Registry, c.DB, c.Now),
+	}
+}
+
+// Run sweeps until ctx is done, then waits for the steps under way. A step that is cut off is repeated at the next start.
+func (e *Engine) Run(ctx context.Context) error {
+	c := cron.New(cron.WithChain(cron.Recover(cron.DiscardLogger), cron.SkipIfStillRunning(cron.DiscardLogger)))
+	if _, err := c.AddFunc(e.Sweep, e.Nudge); err != nil {
+		return fmt.Errorf("the sweep's schedule %q: %w", e.Sweep, err)
+	}
+	c.Start()
+	defer e.hush()
+	defer e.work.Wait()
+	defer func() { <-c.Stop().Done() }()
+	e.Nudge()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-e.nudged:
+			e.sweep(ctx)
+		}
+	}
+}
+
+func (e *Engine) hush() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.alarm != nil {
+		e.alarm.Stop()
+	}
+}
+
+// Nudge makes the engine look at the store at once.
+func (e *Engine) Nudge() {
+	select {
+	case e.nudged <- struct{}{}:
+	default: // it is about to look anyway
+	}
+}
+
+// CatchUp begins every revocation that is overdue, before Slack is connected, and waits for them, but not past ctx.
+func (e *Engine) CatchUp(ctx, work context.Context) error {
+	due, err := e.DB.Due(e.Now(), mostDue)
+	if err != nil {
+		return fmt.Errorf("read what is overdue: %w", err)
+	}
+	var all sync.WaitGroup
+	for _, d := range due {
+		r, err := e.DB.Request(d.ID)
+		if err != nil {
+			return err
+		}
+		if r.State.MayHaveAccess() && !r.ExpiresAt.After(e.Now()) {
+			e.spawn(string(d.ID), e.slots, func() bool { return e.step(work, d.ID) }, &all)
+		}
+	}
+	done := make(chan struct{})
+	go func() { all.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// wake makes a sweep come at t, if that is soon: what is due later is the cron's business. Losing it costs seconds, never a promise.
+func (e *Engine) wake(t time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.Now()
+	in := t.Sub(now)
+	if in > time.Minute || e.alarm != nil && e.rings.After(now) && !e.rings.After(t) {
+		return
+	}
+	if e.alarm == nil {
+		e.alarm = time.AfterFunc(max(in, 0), e.Nudge)
+	} else {
+		e.alarm.Reset(max(in, 0))
+	}
+	e.rings = t
+}
+
+func (e *Engine) sweep(ctx context.Context) {
+	clicks, err := e.DB.Clicks(mostDue)
+	if err != nil {
+		e.broken("read the inbox", err)
+	}
+	for _, c := range clicks {
+		e.spawn(fmt.Sprintf("click %d", c.Seq), e.slots, func() bool { return e.click(ctx, c) }, nil)
+	}
+	due, err := e.DB.Due(e.Now(), mostDue)
+	if err != nil {
+		e.broken("read what is due", err)
+	}
+	for _, d := range due {
+		e.spawn(string(d.ID), e.slots, func() bool { return e.step(ctx, d.ID) }, nil)
+	}
+	e.pump(ctx)
+}
+
+// spawn runs fn in a goroutine unless somebody works on the same thing or there is no room; then a later sweep comes back to it. Where
+// fn moved something there is a look at once; where it could not, the clock decides, so that a fault never makes a hot loop.
+func (e *Engine) spawn(claim string, room chan struct{}, fn func() (moved bool), also *sync.WaitGroup) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.claimed[claim] {
+		return false
+	}
+	select {
+	case room <- struct{}{}:
+	default:
+		return false
+	}
+	e.claimed[claim] = true
+	e.work.Add(1)
+	if also != nil {
+		also.Add(1)
+	}
+	go func() {
+		moved := false
+		defer func() {
+			if p := recover(); p != nil {
+				e.meters.panics.Inc()
+				e.Log.Error("a step panicked; the others go on", "step", claim, "panic", p, "stack", string(debug.Stack()))
+			}
+			<-room
+			e.mu.Lock()
+			delete(e.claimed, claim)
+			e.mu.Unlock()
+			if moved {
+				e.Nudge()
+			}
+			if also != nil {
+				also.Done()
+			}
+			e.work.Done()
+		}()
+		moved = fn()
+	}()
+	return true
+}
+
+// step moves one request as far as it goes without waiting for a clock.
+func (e *Engine) step(ctx context.Context, id store.ID) bool {
+	for moved := false; ; moved = true {
+		r, err := e.DB.Request(id)
+		if err != nil {
+			e.broken("read a request that is due", err)
+			return false
+		}
+		if ctx.Err() != nil || r.State.Ended() || r.Due > e.Now().UnixNano() {
+			if r.Due != 0 {
+				e.wake(time.Unix(0, r.Due))
+			}
+			return moved
+		}
+		if err := e.advance(ctx, r); err != nil {
+			return e.stumble(r, err)
+		}
+	}
+}
+
+// advance does what the earliest clock of the request asks for. Access goes before tickets: nothing that is merely owed may come
+// between a session and its end.
+func (e *Engine) advance(ctx context.Context, r store.Request) error {
+	now := e.Now()
+	busy := r.State.MayHaveAccess() && (r.Over(store.ClockEnd, now) || r.Over(store.ClockPoll, now))
+	if r.Over(store.ClockTicket, now) && !busy {
+		return e.ticketDue(ctx, r)
+	}
+	switch r.State {
+	case store.Pending:
+		return e.waiting(ctx, r)
+	case store.Approved:
+		return e.prepare(ctx, r)
+	case store.Granting:
+		return e.grant(ctx, r)
+	case store.Active:
+		return e.watch(ctx, r)
+	case store.Revoking:
+		return e.revoke(ctx, r)
+	case store.Revoked, store.Reported:
+		return e.report(ctx, r)
+	}
+	return fmt.Errorf("%s is %s and due: nothing is known to do", r.ID, r.State)
+}
+
+// stumble keeps a request whose step failed for another try: what it was about is still due, later each time.
+func (e *Engine) stumble(r store.Request, cause error) (moved bool) {
+	var elsewhere *store.TransitionError
+	if errors.As(cause, &elsewhere) || errors.Is(cause, errMoved) {
+		return true // somebody else moved it meanwhile: look again at once
+	}
+	e.Log.Warn("a step failed and will be tried again", "request", r.ID, "state", r.State, "attempts", r.Work.Attempts+1, "err", cause)
+	now := e.Now()
+	_, err := e.DB.Touch(e.by(), r.ID, r.State, func(c *store.Change) error {
+		w := &c.Request.Work
+		w.Attempts++
+		w.Error = brief(cause)
+		if w.Since.IsZero() {
+			w.Since = store.Moment(now)
+		}
+		next := now.Add(backoff(w.Attempts))
+		for _, clock := range pollers(c.Request.State) {
+			if c.Request.Over(clock, now) {
+				c.Request.Set(clock, next)
+			}
+		}
+		return e.complain(c, now)
+	})
+	if err != nil && !errors.As(err, &elsewhere) {
+		e.broken("record that a step failed", err)
+		return false
+	}
+	return true
+}
+
+// pollers are the clocks that a failed step puts off. The end of a session is among them only while it is being revoked: until then
+// nothing moves it.
+func pollers(s store.State) []store.Clock {
+	all := []store.Clock{store.ClockPoll, store.ClockReport, store.ClockRemind, store.ClockExpire, store.ClockWarn, store.ClockTicket}
+	if s == store.Revoking || s == store.Active {
+		all = append(all, store.ClockEnd)
+	}
+	return all
+}
+
+// backoff is how long the n-th failure waits: quickly at first, since most faults of AWS pass in seconds, and never longer than half a minute,
+// since somebody is in or wants to be.
+func backoff(n int) time.Duration {
+	d := 500 * time.Millisecond
+	for ; n > 1 && d < 30*time.Second; n-- {
+		d *= 2
+	}
+	return min(d, 30*time.Second)
+}
+
+// brief is an error as a record and a message keep it: one line, bounded.
+func brief(err error) string {
+	s := []rune(err.Error())
+	if len(s) > 300 {
+		s = append(s[:299], '…')
+	}
+	for i, r := range s {
+		if r < ' ' {
+			s[i] = ' '
+		}
+	}
+	return string(s)
+}
+
+func (e *Engine) by() store.By { return store.By{Actor: store.Bot(), At: store.Moment(e.Now())} }
+
+// broken is a fault of the store itself: nothing can be recorded about it but in the log of the program.
+func (e *Engine) broken(doing string, err error) {
+	e.meters.faults.Inc()
+	e.Log.Error("the store does not answer", "doing", doing, "err", err)
+}
+
+// errMoved: the record changed between reading it and writing; the step begins again.
+var errMoved = errors.New("the request changed meanwhile")

@@ -1,0 +1,312 @@
+package workflows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"breakglass/store"
+	"breakglass/workflows/policy"
+)
+
+// How long the engine stays with a change of AWS's before it leaves it to the clock, and how often it asks meanwhile. AWS mostly
+// takes 3 to 30 s; asking often at first is what a waiting engineer feels.
+const (
+	followFor   = 20 * time.Second
+	followFirst = 250 * time.Millisecond
+	followMost  = 2 * time.Second
+)
+
+// askPatience bounds one round of questions to AWS within a step, so that a hang becomes another try.
+const askPatience = 30 * time.Second
+
+// uncertainAfter is how long a grant may stay unproved before it is taken away.
+const uncertainAfter = 15 * time.Minute
+
+// warnBefore is how long before its end a session's requester is reminded.
+const warnBefore = 10 * time.Minute
+
+// errBusy: the same access is being taken away for another request at this moment; the grant comes after it.
+var errBusy = errors.New("the same access is being removed for another request")
+
+// prepare takes an approved request to the intent to grant. The directory is asked once more about everybody, and AWS about what the
+// person has already; both at once. What the listing found is committed with the intent and not asked again.
+func (e *Engine) prepare(ctx context.Context, r store.Request) error {
+	p := e.Policy()
+	if now := e.Now(); now.After(r.DecidedAt.Add(p.Requests.Expire)) {
+		return e.fail(r, fmt.Sprintf("It could not be opened within %s: %s. Ask anew if it is still needed.", p.Requests.Expire, orSilence(r.Work.Error)))
+	}
+	ask, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	var listed bool
+	var no string
+	g, gctx := errgroup.WithContext(ask)
+	g.Go(func() (err error) { no, err = e.lastCheck(gctx, p, r); return err })
+	g.Go(func() (err error) { listed, err = e.Assigner.Assigned(gctx, r.Tuple()); return err })
+	if err := g.Wait(); err != nil {
+		var refused *store.Refusal
+		if errors.As(err, &refused) {
+			return e.fail(r, refused.Error()+".")
+		}
+		return err
+	}
+	if no != "" {
+		return e.fail(r, no)
+	}
+	r, err := e.intend(r, p, listed)
+	if err != nil {
+		return err
+	}
+	return e.open(ctx, r, !listed)
+}
+
+func orSilence(s string) string {
+	if s == "" {
+		return "AWS did not answer"
+	}
+	return s
+}
+
+// lastCheck asks once more what every answer so far rested on: the policy, the requester, every decider. "" is a yes.
+func (e *Engine) lastCheck(ctx context.Context, p *policy.Policy, r store.Request) (no string, err error) {
+	s, ok := p.Scenario(r.Scenario)
+	if !ok {
+		return "The policy no longer has this scenario.", nil
+	}
+	if s.Grant.Name != r.PermissionSet {
+		return "The policy now grants another permission set for this scenario. Ask anew.", nil
+	}
+	if what := p.Unbuilt(s); what != "" {
+		return "The policy now asks for " + what + ", which is not offered yet.", nil
+	}
+	if acct, ok := p.Account(r.Account.Name); !ok || acct.ID != r.Account.ID {
+		return "The policy no longer has this account.", nil
+	}
+	requester, deciders, err := e.lookAgain(ctx, p.Groups(), r)
+	if err != nil {
+		return "", fmt.Errorf("look everybody up once more: %w", err)
+	}
+	if v := p.MayRequest(r.Scenario, r.Account.Name, r.Duration, who(requester)); !v.OK {
+		return v.Why, nil
+	}
+	if s.Approval.None {
+		return "", nil
+	}
+	people := make([]policy.Person, len(deciders))
+	for i, d := range deciders {
+		people[i] = who(d)
+	}
+	if word := p.Approved(s, who(requester), people); !word.Done {
+		return "It no longer has the word it needs: " + sentence(word.Missing) + ".", nil
+	}
+	return "", nil
+}
+
+// intend commits the intent to grant, and with it the time of the revocation: a crash from here on is still revoked on time.
+func (e *Engine) intend(r store.Request, p *policy.Policy, listed bool) (store.Request, error) {
+	s, _ := p.Scenario(r.Scenario)
+	return e.DB.Transition(e.by(), r.ID, store.Approved, store.Granting, func(c *store.Change) error {
+		q, now := c.Request, c.By.At
+		a, known, err := c.Access(q.Tuple())
+		if err != nil {
+			return err
+		}
+		if a.Removing != "" {
+			return errBusy
+		}
+		if err := c.Want(listed); err != nil {
+			return err
+		}
+		q.Standing = listed && !known || a.Standing
+		q.GrantedAt, q.ExpiresAt = now, now.Add(q.Duration)
+		q.Set(store.ClockEnd, q.ExpiresAt)
+		q.Set(store.ClockPoll, now)
+		if s.Ticket.Within > 0 && q.Ticket == "" {
+			q.TicketBy = now.Add(s.Ticket.Within)
+			q.Set(store.ClockTicket, now.Add(s.Ticket.Within/2))
+		}
+		q.Work = store.Work{Since: now}
+		data := map[string]string{"effect": "assign", "account": q.Account.ID, "set": q.PermissionSet, "user": q.Requester.UserID, "standing": fmt.Sprint(q.Standing), "expires": q.ExpiresAt.Format(time.RFC3339)}
+		return errors.Join(c.Log(store.EventIntent, data), card(c))
+	})
+}
+
+// grant goes on with a grant that was begun: after a crash, a fault, or when AWS took long.
+func (e *Engine) grant(ctx context.Context, r store.Request) error {
+	now := e.Now()
+	if r.Over(store.ClockEnd, now) {
+		return e.beginEnd(r, store.Granting, store.Bot(), store.EndExpired, nil)
+	}
+	if now.After(r.GrantedAt.Add(uncertainAfter)) {
+		return e.beginEnd(r, store.Granting, store.Bot(), store.EndUncertain, nil)
+	}
+	return e.open(ctx, r, false)
+}
+
+// open creates the assignment, follows the change to its end, and proves it by listing. absent says that a listing of a moment ago found
+// nothing, so that the first try need not list again.
+func (e *Engine) open(ctx context.Context, r store.Request, absent bool) error {
+	if !absent {
+		there, err := e.assigned(ctx, r)
+		if err != nil {
+			return err
+		}
+		if there {
+			return e.activate(r)
+		}
+	}
+	if r.Work.Change == "" {
+		ask, cancel := context.WithTimeout(ctx, askPatience)
+		defer cancel()
+		change, err := e.Assigner.Assign(ask, r.Tuple())
+		var refused *store.Refusal
+		if errors.As(err, &refused) {
+			return e.notCreated(ctx, r, refused.Error()+".")
+		}
+		if err != nil {
+			return fmt.Errorf("create the assignment: %w", err)
+		}
+		if r, err = e.DB.Touch(e.by(), r.ID, store.Granting, func(c *store.Change) error {
+			c.Request.Work.Change = change
+			return c.Log(store.EventOutcome, map[string]string{"effect": "assign", "change": change})
+		}); err != nil {
+			return err
+		}
+	}
+	progress, why, err := e.follow(ctx, r.Work.Change, false)
+	switch {
+	case err != nil:
+		return err
+	case progress == store.Underway:
+		return e.later(r, false)
+	case progress == store.Refused:
+		return e.notCreated(ctx, r, "AWS did not create the assignment: "+why+".")
+	}
+	there, err := e.assigned(ctx, r)
+	if err != nil {
+		return err
+	}
+	if there {
+		return e.activate(r)
+	}
+	return e.later(r, progress == store.Forgotten)
+}
+
+// assigned lists.
+func (e *Engine) assigned(ctx context.Context, r store.Request) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	there, err := e.Assigner.Assigned(ctx, r.Tuple())
+	if err != nil {
+		return false, fmt.Errorf("list the assignment: %w", err)
+	}
+	return there, nil
+}
+
+// follow asks after a change until it is done, or for as long as a step may take.
+func (e *Engine) follow(ctx context.Context, change string, removal bool) (store.Progress, string, error) {
+	ctx, cancel := context.WithTimeout(ctx, followFor)
+	defer cancel()
+	pause := followFirst
+	for {
+		p, why, err := e.Assigner.Follow(ctx, change, removal)
+		if err != nil && ctx.Err() == nil {
+			return p, why, fmt.Errorf("follow the change: %w", err)
+		}
+		if err == nil && p != store.Underway {
+			return p, why, nil
+		}
+		select {
+		case <-ctx.Done():
+			return store.Underway, "", nil
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, followMost)
+	}
+}
+
+// later leaves a change that is under way to the clock. forget drops the change that AWS no longer knows, so that it is asked for again.
+func (e *Engine) later(r store.Request, forget bool) error {
+	_, err := e.DB.Touch(e.by(), r.ID, r.State, func(c *store.Change) error {
+		q := c.Request
+		if forget {
+			q.Work.Change = ""
+		}
+		q.Work.Attempts++
+		q.Set(store.ClockPoll, c.By.At.Add(followMost))
+		return e.complain(c, c.By.At)
+	})
+	return err
+}
+
+// activate records that access was seen. From here the person is told how to get in.
+func (e *Engine) activate(r store.Request) error {
+	r, err := e.DB.Transition(e.by(), r.ID, store.Granting, store.Active, func(c *store.Change) error {
+		q, now := c.Request, c.By.At
+		q.VerifiedAt = now
+		q.Work = store.Work{}
+		if len(q.Notify) > 0 {
+			q.Set(store.ClockPoll, now) // to tell whom the policy names
+		} else {
+			q.Stop(store.ClockPoll)
+		}
+		if warn := q.ExpiresAt.Add(-warnBefore); warn.After(now) && q.Duration > warnBefore*3/2 {
+			q.Set(store.ClockWarn, warn)
+		}
+		a, _, err := c.Access(q.Tuple())
+		if err != nil {
+			return err
+		}
+		data := map[string]string{}
+		if q.Standing {
+			data["standing"] = "true"
+		}
+		for _, other := range a.Live {
+			if other != q.ID {
+				data["shared"] = string(other)
+			}
+		}
+		return errors.Join(
+			c.Log(store.EventOutcome, map[string]string{"effect": "assign", "verified": "present"}),
+			card(c), line(c, NoticeGranted, data), pass(c),
+		)
+	})
+	if err == nil {
+		e.meters.toAccess.Observe(r.VerifiedAt.Sub(r.DecidedAt).Seconds())
+	}
+	return err
+}
+
+// notCreated ends a grant that AWS refused, after a listing proved that nothing came of it. Where something did, it is taken away.
+func (e *Engine) notCreated(ctx context.Context, r store.Request, why string) error {
+	there, err := e.assigned(ctx, r)
+	if err != nil {
+		return err
+	}
+	if there {
+		return e.beginEnd(r, store.Granting, store.Bot(), store.EndUncertain, nil)
+	}
+	return e.fail(r, why)
+}
+
+// fail ends a request that got its word and no access.
+func (e *Engine) fail(r store.Request, why string) error {
+	_, err := e.DB.Transition(e.by(), r.ID, r.State, store.Failed, func(c *store.Change) error {
+		q := c.Request
+		q.End = store.End{Why: "failed", By: store.Bot(), At: c.By.At, Note: why}
+		if q.State != store.Approved {
+			if err := c.Forget(); err != nil {
+				return err
+			}
+		}
+		return errors.Join(
+			c.Log(store.EventOutcome, map[string]string{"effect": "assign", "failed": why}),
+			card(c), line(c, NoticeFailed, map[string]string{"why": why}),
+			direct(c, NoticeResult, q.Requester.SlackID, map[string]string{"why": why}),
+		)
+	})
+	return err
+}

@@ -1,0 +1,243 @@
+package workflows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"breakglass/store"
+	"breakglass/workflows/policy"
+)
+
+// mostAsked is how many approvers get a direct message.
+const mostAsked = 10
+
+// waiting looks after a request that nobody has decided yet.
+func (e *Engine) waiting(ctx context.Context, r store.Request) error {
+	now := e.Now()
+	switch {
+	case r.Over(store.ClockExpire, now):
+		_, err := e.DB.Transition(e.by(), r.ID, store.Pending, store.Expired, func(c *store.Change) error {
+			return errors.Join(card(c), asks(c), line(c, NoticeOver, nil), direct(c, NoticeResult, c.Request.Requester.SlackID, nil))
+		})
+		return err
+	case r.Over(store.ClockPoll, now):
+		return e.summon(ctx, r)
+	default:
+		return e.askAgain(r)
+	}
+}
+
+// summon asks the approvers: the manager first, ten at most. It runs after the request stands in the channel, since it needs the directory
+// and the channel does not.
+func (e *Engine) summon(ctx context.Context, r store.Request) error {
+	p := e.Policy()
+	s, ok := p.Scenario(r.Scenario)
+	if !ok {
+		_, err := e.DB.Touch(e.by(), r.ID, store.Pending, func(c *store.Change) error { c.Request.Stop(store.ClockPoll); return nil })
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	requester, err := e.Directory.Look(ctx, r.Requester.UserID, p.Groups())
+	if err != nil {
+		return fmt.Errorf("look up the requester's manager: %w", err)
+	}
+	sets := p.Approvers(s, who(requester))
+	people, silent := e.approvers(ctx, sets.Manager, sets.Emails, sets.Groups, r.Requester.UserID)
+	data := map[string]string{}
+	if sets.ManagerMissing {
+		data["no_manager"] = "true"
+	}
+	if silent > 0 {
+		data["silent"] = fmt.Sprint(silent)
+	}
+	_, err = e.DB.Touch(e.by(), r.ID, store.Pending, func(c *store.Change) error {
+		c.Request.Asked = people
+		c.Request.Work = store.Work{}
+		c.Request.Stop(store.ClockPoll)
+		return errors.Join(c.Log("asked", map[string]string{"people": fmt.Sprint(len(people))}), asks(c), line(c, NoticeAsked, data))
+	})
+	return err
+}
+
+// approvers finds whom to ask in Slack. Whoever cannot be found is left out and counted: the channel has the request as well.
+func (e *Engine) approvers(ctx context.Context, manager string, emails, groups []string, but string) (people []store.Person, silent int) {
+	add := func(p store.Principal, err error) {
+		if err != nil {
+			silent++
+			return
+		}
+		if !p.Enabled || p.UserID == but || slices.ContainsFunc(people, func(o store.Person) bool { return o.UserID == p.UserID }) || len(people) == mostAsked {
+			return
+		}
+		id, err := e.People.SlackOf(ctx, p)
+		if err != nil || id == "" {
+			silent++
+			return
+		}
+		people = append(people, p.Person(id))
+	}
+	if manager != "" {
+		add(e.Directory.Look(ctx, manager, nil))
+	}
+	for _, m := range emails {
+		if len(people) < mostAsked {
+			add(e.Directory.Find(ctx, m, nil))
+		}
+	}
+	for _, g := range groups {
+		if len(people) == mostAsked {
+			break
+		}
+		members, err := e.Directory.Members(ctx, g, mostAsked+1)
+		if err != nil {
+			silent++
+		}
+		for _, m := range members {
+			add(m, nil)
+		}
+	}
+	return people, silent
+}
+
+// askAgain mentions the approvers once more and sets the next reminder.
+func (e *Engine) askAgain(r store.Request) error {
+	p := e.Policy()
+	_, err := e.DB.Touch(e.by(), r.ID, store.Pending, func(c *store.Change) error {
+		q := c.Request
+		if q.Counts == nil {
+			q.Counts = map[string]int64{}
+		}
+		q.Counts["reminded"]++
+		q.Stop(store.ClockRemind)
+		for _, after := range p.Requests.Remind {
+			if at := q.SubmittedAt.Add(after); at.After(c.By.At) {
+				q.Set(store.ClockRemind, at)
+				break
+			}
+		}
+		left := ""
+		if at, ok := q.At(store.ClockExpire); ok {
+			left = at.Sub(c.By.At).Round(time.Minute).String()
+		}
+		return errors.Join(c.Log(store.EventReminded, map[string]string{"of": "the decision"}), line(c, NoticeReminder, map[string]string{"left": left}))
+	})
+	return err
+}
+
+// tellNamed tells whom the policy names for this scenario that access began or ended. It is a step of its own: it needs the directory, and
+// neither the grant nor the revocation may wait for that. Who cannot be found is told by the report's mail instead.
+func (e *Engine) tellNamed(ctx context.Context, r store.Request, when string) error {
+	p := e.Policy()
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	emails, groups := reach(p, r.Notify)
+	people, silent := e.approvers(ctx, "", emails, groups, "")
+	if silent > 0 && r.Work.Attempts < 3 {
+		return fmt.Errorf("find %d of the people to be told", silent)
+	}
+	_, err := e.DB.Touch(e.by(), r.ID, r.State, func(c *store.Change) error {
+		c.Request.Stop(store.ClockPoll)
+		c.Request.Work = store.Work{}
+		var errs []error
+		to := slices.Clone(emails)
+		for _, person := range people {
+			errs = append(errs, direct(c, NoticeTold, person.SlackID, map[string]string{"when": when}))
+			if person.Email != "" && !slices.ContainsFunc(to, func(s string) bool { return strings.EqualFold(s, person.Email) }) {
+				to = append(to, person.Email)
+			}
+		}
+		return errors.Join(append(errs, mail(c, when, to))...)
+	})
+	return err
+}
+
+// reach is how sets of people are reached.
+func reach(p *policy.Policy, sets []string) (emails, groups []string) {
+	for _, name := range sets {
+		set := p.People[name]
+		emails = append(emails, set.Emails...)
+		groups = append(groups, set.Groups...)
+	}
+	return emails, groups
+}
+
+// ticketDue asks for a ticket that may follow, and escalates when its time is over. A session is not ended for it: it is owed, not needed.
+func (e *Engine) ticketDue(_ context.Context, r store.Request) error {
+	_, err := e.DB.Touch(e.by(), r.ID, r.State, func(c *store.Change) error {
+		q := c.Request
+		if q.Ticket != "" {
+			q.Stop(store.ClockTicket)
+			return keepMoving(q, c.By.At)
+		}
+		if c.By.At.Before(q.TicketBy) {
+			q.Set(store.ClockTicket, q.TicketBy)
+			data := map[string]string{"by": q.TicketBy.Format(time.RFC3339)}
+			return errors.Join(c.Log(store.EventTicket, map[string]string{"asked": "again"}), direct(c, NoticeAskTicket, q.Requester.SlackID, data))
+		}
+		q.Stop(store.ClockTicket)
+		return errors.Join(
+			keepMoving(q, c.By.At),
+			c.Log(store.EventTicket, map[string]string{"missing": "escalated"}),
+			line(c, NoticeNoTicket, nil), direct(c, NoticeAskTicket, q.Requester.SlackID, map[string]string{"late": "true"}),
+			c.Tell(store.Notice{Kind: NoticeTicketOut, Lane: lane(q, "incidents")}),
+		)
+	})
+	return err
+}
+
+// keepMoving makes sure that a case that only waited for its ticket is closed.
+func keepMoving(q *store.Request, now time.Time) error {
+	if q.State == store.Reported && len(q.Clocks) == 0 {
+		q.Set(store.ClockReport, now)
+	}
+	return nil
+}
+
+// addTicket adds the ticket to the record. Only the requester may, and only once: a ticket is evidence.
+func (e *Engine) addTicket(ctx context.Context, c store.Click) error {
+	r, err := e.DB.Request(c.Request)
+	if err != nil {
+		return err
+	}
+	p := e.Policy()
+	switch {
+	case r.State.Ended():
+		return &Refusal{RefusedState, Standing(r)}
+	case r.Ticket != "":
+		return &Refusal{RefusedState, fmt.Sprintf("%s has the ticket %s already.", r.ID, r.Ticket)}
+	}
+	s, _ := p.Scenario(r.Scenario)
+	ticket := strings.TrimSpace(c.Text)
+	if v := p.CheckTicket(s, ticket); !v.OK || ticket == "" {
+		return &Refusal{RefusedState, orElse(v.Why, "Name the ticket.")}
+	}
+	person, err := e.requester(ctx, c, r, "add its ticket")
+	if err != nil {
+		return err
+	}
+	_, err = e.DB.Touch(e.named(person), r.ID, r.State, func(ch *store.Change) error {
+		q := ch.Request
+		if q.Ticket != "" {
+			return errMoved
+		}
+		q.Ticket = ticket
+		q.Stop(store.ClockTicket)
+		return errors.Join(
+			keepMoving(q, ch.By.At), ch.Done(c.Seq), ch.Log(store.EventTicket, map[string]string{"ticket": ticket}),
+			card(ch), line(ch, NoticeTicket, nil),
+		)
+	})
+	return err
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
