@@ -3,7 +3,6 @@ package bot
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -51,11 +50,11 @@ func TestRetriesOnlyWhatWasNotCarriedOut(t *testing.T) {
 		}, 1, "http_4xx", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			story(t, handlerFuncs{}, func(_ *Config, f *fakeSlack) { f.srv.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0) }, func(w *world) {
+			story(t, handlerFuncs{}, func(_ *Config, f *fakeSlack) { f.srv.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0) }, func(t *testing.T, w *world) {
 				var calls atomic.Int64
 				w.call = func(rw http.ResponseWriter, r *http.Request, method string) { tc.answer(rw, calls.Add(1)) }
 				start := time.Now()
-				_, _, err := w.bot.API().PostMessageContext(w.t.Context(), "C1", slack.MsgOptionText(typedText, true))
+				_, _, err := w.bot.API().PostMessageContext(t.Context(), "C1", slack.MsgOptionText(typedText, true))
 				took := time.Since(start)
 				if (err == nil) != (name == "429 twice") {
 					t.Errorf("error: %v", err)
@@ -104,10 +103,10 @@ func TestErrorsDoNotQuoteAddresses(t *testing.T) {
 
 // Even without the loop, nobody can ask for sockets faster than once a second.
 func TestOpensAreKeptApart(t *testing.T) {
-	story(t, handlerFuncs{}, nil, func(w *world) {
+	story(t, handlerFuncs{}, nil, func(t *testing.T, w *world) {
 		start := time.Now()
 		for range 10 {
-			if _, _, err := w.bot.API().StartSocketModeContext(w.t.Context()); err != nil {
+			if _, _, err := w.bot.API().StartSocketModeContext(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -159,5 +158,4 @@ func TestConfigFaults(t *testing.T) {
 	if _, err := New(good, handlerFuncs{}); err != nil { // shares the registry with NewAPI
 		t.Error(err)
 	}
-	_ = fmt.Sprint(NewAPI(good))
 }

@@ -2,7 +2,6 @@ package bot
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -23,7 +22,7 @@ func TestAcknowledgedAfterTheWriteOnly(t *testing.T) {
 		stored.Store(time.Now().UnixNano())
 		return nil, nil
 	}}
-	story(t, h, nil, func(w *world) {
+	story(t, h, nil, func(t *testing.T, w *world) {
 		w.one().send(click("e1", "U1", "1.1"))
 		w.after(900 * time.Millisecond)
 		w.unacked("e1")
@@ -48,7 +47,7 @@ func TestNotStoredNotAcknowledged(t *testing.T) {
 		interaction: func(context.Context, slack.InteractionCallback, string) (any, error) { return "ignored", fault },
 		event:       func(context.Context, slackevents.EventsAPIEvent, string) error { return fault },
 	}
-	story(t, h, nil, func(w *world) {
+	story(t, h, nil, func(t *testing.T, w *world) {
 		c := w.one()
 		c.send(click("click", "U1", "1.1"))
 		c.send(homeOpened("event", "Ev1"))
@@ -89,7 +88,7 @@ func TestSlowHandlers(t *testing.T) {
 		interaction: func(context.Context, slack.InteractionCallback, string) (any, error) { stubborn(); return nil, nil },
 		event:       func(context.Context, slackevents.EventsAPIEvent, string) error { stubborn(); return nil },
 	}
-	story(t, h, nil, func(w *world) {
+	story(t, h, nil, func(t *testing.T, w *world) {
 		c := w.one()
 		start := time.Now()
 		obedient := command("obedient")
@@ -133,7 +132,7 @@ func TestPanic(t *testing.T) {
 			return nil, nil
 		},
 	}
-	story(t, h, nil, func(w *world) {
+	story(t, h, nil, func(t *testing.T, w *world) {
 		c := w.one()
 		c.send(click("click", "U1", "1.1"))
 		c.send(command("command"))
@@ -152,48 +151,8 @@ func TestPanic(t *testing.T) {
 	})
 }
 
-func TestAnswerTooLongForSlack(t *testing.T) {
-	long := strings.Repeat("<", largestAck)
-	h := handlerFuncs{
-		command: func(context.Context, slack.SlashCommand) (any, error) { return &slack.Msg{Text: long}, nil },
-		interaction: func(_ context.Context, in slack.InteractionCallback, _ string) (any, error) {
-			if in.Type == slack.InteractionTypeBlockSuggestion {
-				return slack.OptionsResponse{Options: []*slack.OptionBlockObject{{Value: long}}}, nil
-			}
-			if in.View.ID == "V1" {
-				return slack.NewErrorsViewSubmissionResponse(map[string]string{"reason": long}), nil
-			}
-			return (*slack.ViewSubmissionResponse)(nil), nil
-		},
-	}
-	story(t, h, nil, func(w *world) {
-		c := w.one()
-		nothing := submission("nothing", true)
-		nothing["payload"].(map[string]any)["view"].(map[string]any)["id"] = "V2"
-		c.send(command("command"))
-		c.send(submission("form", true))
-		c.send(nothing)
-		c.send(envelopeOf("search", "interactive", map[string]any{"type": "block_suggestion", "action_id": "account", "value": "pr"}))
-		if got := sentenceIn(t, w.acked("command").payload); got != sentenceTooLong {
-			t.Errorf("the command was answered %q", got)
-		}
-		if got := string(w.acked("form").payload); !strings.Contains(got, sentenceTooWrong) {
-			t.Errorf("the form was answered %s", got)
-		}
-		if got := string(w.acked("search").payload); got != `{"options":[]}` {
-			t.Errorf("the search was answered %s", got)
-		}
-		if got := w.acked("nothing").payload; got != nil {
-			t.Errorf("a nil answer was sent as %s", got)
-		}
-		if n := w.metric("acks_oversize_total"); n != 3 {
-			t.Errorf("%v replacements counted, want 3", n)
-		}
-	})
-}
-
 func TestWhatCannotBeUnderstoodIsAcknowledged(t *testing.T) {
-	story(t, handlerFuncs{}, nil, func(w *world) {
+	story(t, handlerFuncs{}, nil, func(t *testing.T, w *world) {
 		c := w.one()
 		c.send(envelopeOf("new type", "telepathy", map[string]any{"x": 1}))
 		c.send(envelopeOf("new event", "events_api", map[string]any{"type": "event_callback", "event": map[string]any{"type": "no_such_event"}}))
@@ -228,7 +187,7 @@ func TestFiftyClicksAtOnce(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		return nil, nil
 	}}
-	story(t, h, func(c *Config, _ *fakeSlack) { c.Workers = 10 }, func(w *world) {
+	story(t, h, func(c *Config, _ *fakeSlack) { c.Workers = 10 }, func(t *testing.T, w *world) {
 		for i := range 50 {
 			w.one().send(click(fmt.Sprint("e", i), "U1", fmt.Sprint(i)))
 		}
@@ -247,7 +206,7 @@ func TestMoreThanTheQueueHolds(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		return nil, nil
 	}}
-	story(t, h, func(c *Config, _ *fakeSlack) { c.Workers, c.Queue = 2, 2 }, func(w *world) {
+	story(t, h, func(c *Config, _ *fakeSlack) { c.Workers, c.Queue = 2, 2 }, func(t *testing.T, w *world) {
 		c := w.one()
 		for i := range 5 {
 			c.send(command(fmt.Sprint("e", i)))
@@ -269,11 +228,11 @@ func TestMoreThanTheQueueHolds(t *testing.T) {
 		w.after(slackPatience)
 		w.unacked("starved")
 		w.after(10 * time.Second) // so far the two workers have been taken for longer than a handler may
-		if err := w.bot.checkWorkers(w.t.Context()); err == nil {
+		if err := w.bot.checkWorkers(t.Context()); err == nil {
 			t.Errorf("ready although no worker was free for 16 s")
 		}
 		w.after(20 * time.Second)
-		if err := w.bot.checkWorkers(w.t.Context()); err != nil {
+		if err := w.bot.checkWorkers(t.Context()); err != nil {
 			t.Errorf("workers are free again: %v", err)
 		}
 	})
@@ -284,13 +243,13 @@ func TestDrain(t *testing.T) {
 		time.Sleep(time.Second)
 		return nil, ctx.Err()
 	}}
-	story(t, h, nil, func(w *world) {
+	story(t, h, nil, func(t *testing.T, w *world) {
 		c := w.one()
 		c.send(click("in hand", "U1", "1.1"))
 		w.after(100 * time.Millisecond)
 		w.stop()
 		synctest.Wait()
-		if h := w.bot.Health(); !h.Draining || w.bot.checkSockets(w.t.Context()) == nil {
+		if h := w.bot.Health(); !h.Draining || w.bot.checkSockets(t.Context()) == nil {
 			t.Errorf("ready while draining: %+v", h)
 		}
 		c.send(command("too late"))
@@ -317,7 +276,7 @@ func TestDrainIsBounded(t *testing.T) {
 		time.Sleep(time.Minute)
 		return nil
 	}}
-	story(t, h, nil, func(w *world) {
+	story(t, h, nil, func(t *testing.T, w *world) {
 		w.one().send(homeOpened("hangs", "Ev1"))
 		w.after(time.Second)
 		start := time.Now()
@@ -328,54 +287,6 @@ func TestDrainIsBounded(t *testing.T) {
 		}
 		w.after(time.Minute)
 	})
-}
-
-func TestKeysOfDeliveries(t *testing.T) {
-	keyOf := func(env map[string]any) string {
-		js, _ := json.Marshal(env["payload"])
-		var in slack.InteractionCallback
-		if err := json.Unmarshal(js, &in); err != nil {
-			t.Fatal(err)
-		}
-		return clickKey(in, env["envelope_id"].(string))
-	}
-	with := func(env map[string]any, change func(p map[string]any)) map[string]any {
-		change(env["payload"].(map[string]any))
-		return env
-	}
-	shortcut := func(id, trigger string) map[string]any {
-		return envelopeOf(id, "interactive", map[string]any{"type": "shortcut", "callback_id": "breakglass_request",
-			"trigger_id": trigger, "user": map[string]any{"id": "U1"}})
-	}
-	legacy := func(id, ts string) map[string]any {
-		return envelopeOf(id, "interactive", map[string]any{"type": "interactive_message", "callback_id": "deployment_1",
-			"action_ts": ts, "message_ts": "9.9", "channel": map[string]any{"id": "C1"}, "user": map[string]any{"id": "U1"},
-			"actions": []any{map[string]any{"name": "go", "type": "button", "value": "v"}}})
-	}
-	for name, tc := range map[string]struct {
-		a, b map[string]any
-		same bool
-	}{
-		"a click delivered twice":    {click("1", "U1", "1.1"), click("2", "U1", "1.1"), true},
-		"a second click":             {click("1", "U1", "1.1"), click("2", "U1", "1.2"), false},
-		"another person's click":     {click("1", "U1", "1.1"), click("2", "U2", "1.1"), false},
-		"another button":             {click("1", "U1", "1.1"), with(click("2", "U1", "1.1"), func(p map[string]any) { p["actions"].([]any)[0].(map[string]any)["action_id"] = "deny" }), false},
-		"a form delivered twice":     {submission("1", true), submission("2", true), true},
-		"a form corrected":           {submission("1", true), with(submission("2", true), func(p map[string]any) { p["view"].(map[string]any)["state"] = nil }), false},
-		"another form":               {submission("1", true), with(submission("2", true), func(p map[string]any) { p["view"].(map[string]any)["id"] = "V2" }), false},
-		"a shortcut delivered twice": {shortcut("1", trigger), shortcut("2", trigger), true},
-		"a shortcut again":           {shortcut("1", trigger), shortcut("2", "x"), false},
-		"an old button twice":        {legacy("1", "1.1"), legacy("2", "1.1"), true},
-		"an old button again":        {legacy("1", "1.1"), legacy("2", "1.2"), false},
-	} {
-		a, b := keyOf(tc.a), keyOf(tc.b)
-		if (a == b) != tc.same {
-			t.Errorf("%s: %q and %q", name, a, b)
-		}
-		if strings.Contains(a, "SECRET") {
-			t.Errorf("%s: the key %q holds a secret", name, a)
-		}
-	}
 }
 
 func TestWhatHandlersGet(t *testing.T) {
@@ -394,7 +305,7 @@ func TestWhatHandlersGet(t *testing.T) {
 			return nil
 		},
 	}
-	story(t, h, nil, func(w *world) {
+	story(t, h, nil, func(t *testing.T, w *world) {
 		c := w.one()
 		for i, env := range []map[string]any{command("e0"), click("e1", "U1", "1.1"), homeOpened("e2", "Ev7")} {
 			c.send(env)

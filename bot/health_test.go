@@ -20,7 +20,7 @@ func get(b *Bot, path string) (int, string) {
 }
 
 func TestHealthHandler(t *testing.T) {
-	story(t, handlerFuncs{}, nil, func(w *world) {
+	story(t, handlerFuncs{}, nil, func(t *testing.T, w *world) {
 		var fault error
 		w.bot.AddCheck("store", func(context.Context) error { return fault })
 		w.bot.AddCheck("slow", func(ctx context.Context) error {
@@ -80,7 +80,7 @@ func TestHealthHandler(t *testing.T) {
 func TestHungWorkersAreNotSurvivedInSilence(t *testing.T) {
 	release := make(chan struct{})
 	h := handlerFuncs{command: func(context.Context, slack.SlashCommand) (any, error) { <-release; return nil, nil }}
-	story(t, h, func(c *Config, _ *fakeSlack) { c.Workers = 1; release = make(chan struct{}) }, func(w *world) {
+	story(t, h, func(c *Config, _ *fakeSlack) { c.Workers = 1; release = make(chan struct{}) }, func(t *testing.T, w *world) {
 		w.one().send(command("e1"))
 		w.after(30 * time.Second)
 		if code, _ := get(w.bot, "/readyz"); code != 503 {

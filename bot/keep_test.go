@@ -19,7 +19,7 @@ func TestDroppedConnection(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		return nil, nil
 	}}
-	story(t, h, nil, func(w *world) {
+	story(t, h, nil, func(t *testing.T, w *world) {
 		w.after(time.Minute)
 		first := w.one()
 		first.send(click("orphan", "U1", "1.1"))
@@ -45,7 +45,7 @@ func TestDroppedConnection(t *testing.T) {
 
 // A half-open socket: Slack's end hears and says nothing, and nobody closes.
 func TestHalfOpenConnection(t *testing.T) {
-	story(t, handlerFuncs{}, nil, func(w *world) {
+	story(t, handlerFuncs{}, nil, func(t *testing.T, w *world) {
 		w.after(time.Minute)
 		w.one().mute()
 		w.after(14 * time.Second)
@@ -66,20 +66,20 @@ func TestHalfOpenConnection(t *testing.T) {
 
 // The network is silent for an hour: no socket is live, that is said, and all is well again when it is back.
 func TestNetworkFallsSilent(t *testing.T) {
-	story(t, handlerFuncs{}, func(c *Config, _ *fakeSlack) { c.Sockets = 2 }, func(w *world) {
+	story(t, handlerFuncs{}, func(c *Config, _ *fakeSlack) { c.Sockets = 2 }, func(t *testing.T, w *world) {
 		w.after(time.Minute)
-		if h := w.bot.Health(); h.Live != 2 || w.bot.checkSockets(w.t.Context()) != nil {
+		if h := w.bot.Health(); h.Live != 2 || w.bot.checkSockets(t.Context()) != nil {
 			t.Fatalf("not ready: %+v", h)
 		}
 		w.net.Hang("slack")
 		w.after(20 * time.Second)
-		if h := w.bot.Health(); h.Live != 0 || w.bot.checkSockets(w.t.Context()) == nil {
+		if h := w.bot.Health(); h.Live != 0 || w.bot.checkSockets(t.Context()) == nil {
 			t.Errorf("ready without a network: %+v", h)
 		}
 		w.after(time.Hour)
 		w.net.Mend("slack")
 		w.after(90 * time.Second)
-		if h := w.bot.Health(); h.Live != 2 || w.bot.checkSockets(w.t.Context()) != nil {
+		if h := w.bot.Health(); h.Live != 2 || w.bot.checkSockets(t.Context()) != nil {
 			t.Errorf("not ready again: %+v", h)
 		}
 	})
@@ -107,7 +107,7 @@ func TestNoReasonMakesAHotLoop(t *testing.T) {
 			story(t, handlerFuncs{}, func(c *Config, f *fakeSlack) {
 				c.Sockets = 2
 				f.door = func(c *fakeConn) bool { most = max(most, len(f.alive())); return tc.door(c) }
-			}, func(w *world) {
+			}, func(t *testing.T, w *world) {
 				w.after(time.Hour)
 				// Two slots, a minute apart once they have slowed down.
 				if n := w.opened(); n < 100 || n > 140 {
@@ -143,7 +143,7 @@ func TestOutageOfAnHour(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			story(t, handlerFuncs{}, func(c *Config, _ *fakeSlack) { c.Sockets = 2 }, func(w *world) {
+			story(t, handlerFuncs{}, func(c *Config, _ *fakeSlack) { c.Sockets = 2 }, func(t *testing.T, w *world) {
 				w.after(time.Minute)
 				before := w.metric("calls_total", "method="+methodOpen)
 				mend := cut(w)
@@ -166,7 +166,7 @@ func TestOutageOfAnHour(t *testing.T) {
 
 // Slack refreshes a connection every few hours. Nothing may be lost, with one socket only: its successor is there before it goes.
 func TestRefreshLeavesNoGap(t *testing.T) {
-	story(t, handlerFuncs{}, func(_ *Config, f *fakeSlack) { f.slow = 500 * time.Millisecond }, func(w *world) {
+	story(t, handlerFuncs{}, func(_ *Config, f *fakeSlack) { f.slow = 500 * time.Millisecond }, func(t *testing.T, w *world) {
 		w.after(time.Hour)
 		old := w.one()
 		old.disconnect("warning")
@@ -192,7 +192,7 @@ func TestRefreshLeavesNoGap(t *testing.T) {
 
 // A socket that Slack announced to cut and then forgot is closed by us.
 func TestForgottenSocketIsClosed(t *testing.T) {
-	story(t, handlerFuncs{}, nil, func(w *world) {
+	story(t, handlerFuncs{}, nil, func(t *testing.T, w *world) {
 		w.after(time.Hour)
 		old := w.one()
 		old.disconnect("refresh_requested")
@@ -205,7 +205,7 @@ func TestForgottenSocketIsClosed(t *testing.T) {
 
 func TestRefusedForGood(t *testing.T) {
 	for _, code := range []string{"invalid_auth", "account_inactive", "token_revoked", "not_authed", "missing_scope"} {
-		story(t, handlerFuncs{}, func(_ *Config, f *fakeSlack) { f.refuse = code }, func(w *world) {
+		story(t, handlerFuncs{}, func(_ *Config, f *fakeSlack) { f.refuse = code }, func(t *testing.T, w *world) {
 			err := w.ended()
 			var said slack.SlackErrorResponse
 			if !errors.Is(err, ErrRefused) || !errors.As(err, &said) || said.Err != code {
@@ -224,7 +224,7 @@ func TestRevokedWhileServing(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		return nil
 	}}
-	story(t, h, func(c *Config, _ *fakeSlack) { c.Sockets = 2 }, func(w *world) {
+	story(t, h, func(c *Config, _ *fakeSlack) { c.Sockets = 2 }, func(t *testing.T, w *world) {
 		w.after(time.Hour)
 		w.mu.Lock()
 		w.refuse = "token_revoked"
@@ -252,7 +252,7 @@ func TestRateLimitedOpen(t *testing.T) {
 			}
 			inner.ServeHTTP(w, r)
 		})
-	}, func(w *world) {
+	}, func(t *testing.T, w *world) {
 		w.after(170 * time.Second)
 		if n := opens.Load(); n > 6 {
 			t.Errorf("%d attempts in 170 s although Slack asked for 30 s between them", n)
@@ -268,7 +268,7 @@ func TestStrangers(t *testing.T) {
 		c.Sockets = 2
 		c.OnStranger = func(n int) { told <- n }
 		f.count = func() int { return len(f.alive()) }
-	}, func(w *world) {
+	}, func(t *testing.T, w *world) {
 		w.after(time.Minute)
 		if len(told) != 0 {
 			t.Fatalf("an alarm about our own sockets")
@@ -288,8 +288,8 @@ func TestStrangers(t *testing.T) {
 }
 
 func TestRunTwice(t *testing.T) {
-	story(t, handlerFuncs{}, nil, func(w *world) {
-		if err := w.bot.Run(w.t.Context()); !errors.Is(err, ErrRunning) {
+	story(t, handlerFuncs{}, nil, func(t *testing.T, w *world) {
+		if err := w.bot.Run(t.Context()); !errors.Is(err, ErrRunning) {
 			t.Errorf("the second Run returned %v", err)
 		}
 	})

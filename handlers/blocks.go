@@ -64,7 +64,11 @@ func (w words) by(a store.Actor) words {
 	return w.bold(oneLine(a.Label(), limitName))
 }
 
+// date is a time that each reader sees in their own zone. Slack takes none before 1970, the zero time among them.
 func (w words) date(t time.Time, form string) words {
+	if t.Unix() <= 0 {
+		return w.say(noTime)
+	}
 	fallback := utc(t)
 	return append(w, slack.NewRichTextSectionDateElement(t.Unix(), form, nil, &fallback))
 }

@@ -2,6 +2,8 @@ package handlers
 
 import (
 	"fmt"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -18,6 +20,7 @@ type setting struct {
 	missing   string      // in words, whose word is still missing, where somebody worked it out
 	portal    string      // start URL of the access portal
 	ssoRegion string      // Region of Identity Center
+	instance  string      // ARN of Identity Center's instance, where the policy has it
 	mayAssume []string    // roles that a session may go on to assume
 	requests  string      // id of the requests channel
 	incidents string      // id of the incidents channel
@@ -166,7 +169,7 @@ func details(r store.Request) words {
 		line()
 		w = w.their(label, limitName).say(": ").code(oneLine(a.Value, limitAnswer))
 	}
-	if r.Context != "" {
+	if inSlack(r.Context) {
 		line()
 		w = w.link(r.Context, "The message it was asked from")
 	}
@@ -177,19 +180,27 @@ func details(r store.Request) words {
 	return w
 }
 
+// inSlack says whether an address is Slack's own. The alert a request was asked from is a message there; anything else under our
+// words would be a lure.
+func inSlack(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Scheme == "https" && u.User == nil &&
+		(strings.HasSuffix(u.Hostname(), ".slack.com") || strings.HasSuffix(u.Hostname(), ".slack-gov.com"))
+}
+
 // cutShort says whether the card shows less of the reason than there is.
 func cutShort(r store.Request) bool { return width(neutral(r.Reason, true)) > limitReason }
 
 // identity is the AWS side of the requester: a display name in Slack can be anybody's.
 func identity(r store.Request) string {
-	s := string(r.ID)
+	s := "Permission set " + oneLine(r.PermissionSet, limitName)
 	if r.Requester.UserName != "" {
 		s += " · AWS user " + oneLine(r.Requester.UserName, limitName)
 	}
 	if r.Requester.Email != "" {
 		s += " · " + oneLine(r.Requester.Email, 120)
 	}
-	return s + " · permission set " + oneLine(r.PermissionSet, limitName)
+	return s
 }
 
 // status says where the request stands, in one paragraph, with a quote where somebody said why.
@@ -311,7 +322,7 @@ func approvals(r store.Request) []store.Person {
 func approvedBy(r store.Request) words {
 	yes := approvals(r)
 	if len(yes) == 0 {
-		return say(fmt.Sprintf("Tier %d takes nobody's word.", r.Tier))
+		return say("Nobody's word was needed.")
 	}
 	return say("Approved by ").people(yes).say(".")
 }
@@ -439,23 +450,25 @@ func endButton(r store.Request) *slack.ButtonBlockElement {
 
 // cardText is what a phone's lock screen and a screen reader get of the card.
 func cardText(r store.Request, f setting) string {
-	s := string(r.ID) + ": " + standing(r) + ". " + named(r.Requester) + ", " + inert(r.Account.Name, limitName)
+	where := inert(r.Account.Name, limitName)
 	if r.Account.Sensitive {
-		s += " (sensitive)"
+		where += " (sensitive)"
 	}
-	s += ", " + sayDuration(r.Duration) + ", " + inert(title(r), limitName)
-	if r.State == store.Active {
-		s += ", until " + dateToken(r.ExpiresAt, dateForm)
-	}
-	if r.State == store.Pending {
-		s += ": " + inert(r.Reason, 200)
+	where += " for " + sayDuration(r.Duration)
+	what := inert(title(r), limitName)
+	switch r.State {
+	case store.Pending:
+		s := string(r.ID) + ": " + named(r.Requester) + " asks for " + where + ", " + what + ". " + inert(r.Reason, 200)
 		for _, a := range f.sets {
 			if m := mentionGroup(a.group); m != "" {
 				s += " " + m
 			}
 		}
+		return s
+	case store.Active:
+		what += ", until " + dateToken(r.ExpiresAt, dateForm)
 	}
-	return s
+	return string(r.ID) + ": " + standing(r) + ". " + named(r.Requester) + " asked for " + where + ", " + what
 }
 
 // named is a person in mrkdwn: a mention, or their name made harmless.

@@ -30,5 +30,11 @@ func (d *Identity) sharedOutside(ctx context.Context, channel string) bool {
 	return c.IsExtShared
 }
 
+// knownShared is sharedOutside as far as it is known without asking.
+func (d *Identity) knownShared(channel string) bool {
+	is, known := d.shared.get(channel)
+	return known && is
+}
+
 // channelChanged forgets what is known of channels.
 func (d *Identity) channelChanged(ids ...string) { d.shared.drop(ids...) }

@@ -10,7 +10,7 @@ import (
 )
 
 // outlives is said to the requester and to whoever approves: what no end of ours can cut off.
-const outlives = "The end closes the way in. What was opened before it can outlive it by up to an hour: keys already taken, a shell, a database connection, an EKS token."
+const outlives = "What was opened before access ends can outlive it by up to an hour: keys already taken, a shell, a database connection, an EKS token."
 
 // ask is the direct message to somebody whose word counts. why says why they were asked: policy.Manager, a set of people, or "".
 func ask(r store.Request, f setting, to, why string) message {
@@ -56,7 +56,9 @@ func wordOf(r store.Request, slackID string) (store.Decision, bool) {
 func pass(r store.Request, f setting) message {
 	where := inert(r.Account.Name, limitName)
 	switch r.State {
-	case store.Granting, store.Active:
+	case store.Active:
+	case store.Approved, store.Granting:
+		return passOver(r, string(r.ID)+": your access to "+where+" is being opened", paragraph(say("Access to ").place(r).say(" is being opened.")))
 	case store.Revoking:
 		return passOver(r, string(r.ID)+": your access to "+where+" is being taken away", paragraph(say("Access to ").place(r).say(" is being taken away: ").ending(r.End).say(".")))
 	default:

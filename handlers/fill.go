@@ -148,14 +148,6 @@ func (h *Handlers) show(ctx context.Context, view, hash, order string, v *slack.
 	}
 }
 
-// slackCode is Slack's code of a refused call, "" for any other error.
-func slackCode(err error) string {
-	if e, ok := errors.AsType[slack.SlackErrorResponse](err); ok {
-		return e.Err
-	}
-	return ""
-}
-
 // submitRequest takes the form. Whatever is wrong is said in it, so that nothing typed is lost; only a recorded request closes it.
 func (h *Handlers) submitRequest(ctx context.Context, in *slack.InteractionCallback, delivery string) *slack.ViewSubmissionResponse {
 	ctx, cancel := context.WithTimeout(ctx, submitPatience)
@@ -175,7 +167,7 @@ func (h *Handlers) submitRequest(ctx context.Context, in *slack.InteractionCallb
 		return faultAt(in.View, fieldScenario, h.sentence("identify who sends the form", err)+stillThere(err))
 	}
 	by := store.By{Actor: store.Somebody(person), At: h.now(), Delivery: delivery}
-	_, err = h.desk.Submit(ctx, by, ask(p, principal, person, readDraft(in.View.PrivateMetadata), f))
+	_, err = h.desk.Submit(ctx, by, filledIn(p, principal, person, readDraft(in.View.PrivateMetadata), f))
 	if faults, ok := errors.AsType[workflows.FormFaults](err); ok {
 		return faultsIn(in.View, faults)
 	}

@@ -316,8 +316,8 @@ func contextLine(d draft) []slack.Block {
 	return []slack.Block{paragraph(say("Asked from ").link(d.Context, "this message").say(", which is kept with the request."))}
 }
 
-// ask turns a submitted form into what the engine reads.
-func ask(p *policy.Policy, o store.Principal, person store.Person, d draft, f filled) workflows.Ask {
+// filledIn turns a submitted form into what the engine reads.
+func filledIn(p *policy.Policy, o store.Principal, person store.Person, d draft, f filled) workflows.Ask {
 	a := workflows.Ask{
 		Who: o, Person: person, Scenario: f[fieldScenario], Account: f[fieldAccount], Region: f[fieldRegion],
 		Duration: f[fieldDuration], Reason: strings.TrimSpace(f[fieldReason]), Ticket: strings.TrimSpace(f[fieldTicket]),

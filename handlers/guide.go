@@ -20,11 +20,17 @@ const (
 // rdsRole is the role through which databases are reached, where the scenario lets a session go on to assume it.
 const rdsRole = "developer-rds-access"
 
+// rdsBundle are the certificates of RDS in all Regions. Source: RDS user guide, "Using SSL/TLS to encrypt a connection".
+const rdsBundle = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"
+
 // Ports of the database and of the local end of a tunnel to it.
 const (
 	rdsPort   = "5432"
 	localPort = "15432"
 )
+
+// longestArg is longer than any name in AWS (a host name has at most 253 characters), and keeps a message of many of them short.
+const longestArg = 300
 
 // step is one thing to do: a sentence, and commands to copy. There are no comments among the commands: a line that begins with # is
 // an error in zsh as it is set up by default.
@@ -52,15 +58,24 @@ func guide(r store.Request, f setting) []step {
 // profileName is the CLI profile of a request: bg-1042.
 func profileName(r store.Request) string { return strings.ToLower(oneLine(string(r.ID), 40)) }
 
-// regionOf is where the commands go: what was asked for, or the account's first.
+// regionOf is where the commands go: what was asked for, or the account's first. What has not the form of a Region is passed over: it
+// becomes part of addresses.
 func regionOf(r store.Request) string {
-	if r.Region != "" {
-		return oneLine(r.Region, 40)
-	}
-	if len(r.Account.Regions) > 0 {
-		return oneLine(r.Account.Regions[0], 40)
+	for _, region := range append([]string{r.Region}, r.Account.Regions...) {
+		if isRegion(region) {
+			return region
+		}
 	}
 	return "us-east-1"
+}
+
+func isRegion(s string) bool {
+	for _, c := range s {
+		if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-') {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 40 && s[0] != '-'
 }
 
 // profile is the sign-in by the AWS CLI. The section of ~/.aws/config is for aws sso login of the CLI 2; sso_role_name is
@@ -88,15 +103,16 @@ func profile(r store.Request, f setting) step {
 }
 
 // arg is an answer as one shell word that the AWS CLI takes as it is. A value that begins with a dash would be read as an option, and
-// one with :// makes the CLI read a file or an address instead: those, like an empty one, become the placeholder.
+// one with :// makes the CLI read a file or an address instead: those, like one that is empty or too long to be a name, become the
+// placeholder.
 // Source: AWS CLI user guide, "Loading a parameter from a file".
 func arg(r store.Request, name, placeholder string) string {
 	return shellQuote(answer(r, name, placeholder))
 }
 
 func answer(r store.Request, name, placeholder string) string {
-	v := strings.Trim(oneLine(r.Answer(name), limitAnswer), isolate+isolateEnd)
-	if v == "" || strings.HasPrefix(v, "-") || strings.Contains(v, "://") {
+	v := neutral(r.Answer(name), false)
+	if v == "" || strings.HasPrefix(v, "-") || strings.Contains(v, "://") || width(shellQuote(v)) > longestArg {
 		return placeholder
 	}
 	return v
@@ -142,9 +158,12 @@ func guideForRDS(r store.Request, f setting) []step {
 	}
 	host := answer(r, "endpoint", "<RDS_ENDPOINT>")
 	steps = append(steps, step{
+		say:   "Get the certificates of RDS, once:",
+		lines: []string{"curl --fail --remote-name " + rdsBundle},
+	}, step{
 		say: "Connect with a token instead of a password. A token opens connections for 15 minutes; make a new one by running this again:",
 		lines: []string{
-			token(r, host, with),
+			dbToken(r, host, with),
 			connect(r, conninfo("host", host)+" port="+rdsPort),
 		},
 	})
@@ -162,13 +181,13 @@ func assumeRDSRole(r store.Request) step {
 		lines: []string{
 			"CREDS=$(aws sts assume-role --profile " + shellQuote(profileName(r)) + " --role-arn " + shellQuote(role) +
 				" --role-session-name " + shellQuote(profileName(r)) + " --query 'Credentials.[AccessKeyId,SecretAccessKey,SessionToken]' --output text)",
-			`export AWS_ACCESS_KEY_ID="$(printf %s "$CREDS" | cut -f1)" AWS_SECRET_ACCESS_KEY="$(printf %s "$CREDS" | cut -f2)" AWS_SESSION_TOKEN="$(printf %s "$CREDS" | cut -f3)"`,
+			`[ -n "$CREDS" ] && export AWS_ACCESS_KEY_ID="$(printf %s "$CREDS" | cut -f1)" AWS_SECRET_ACCESS_KEY="$(printf %s "$CREDS" | cut -f2)" AWS_SESSION_TOKEN="$(printf %s "$CREDS" | cut -f3)"`,
 		},
 	}
 }
 
-// token asks for the real host name, through a tunnel as well: it is signed. Source: RDS user guide, IAM database authentication.
-func token(r store.Request, host, with string) string {
+// dbToken asks for the real host name, through a tunnel as well: it is signed. Source: RDS user guide, IAM database authentication.
+func dbToken(r store.Request, host, with string) string {
 	return "DB_TOKEN=$(aws rds generate-db-auth-token" + with + " --hostname " + shellQuote(host) + " --port " + rdsPort +
 		" --region " + shellQuote(regionOf(r)) + " --username " + arg(r, "db_user", "<DB_USER>") + ")"
 }
@@ -200,7 +219,7 @@ func tunnel(r store.Request, host, with string) []step {
 		{
 			say: "and connect through it:",
 			lines: []string{
-				token(r, host, with),
+				dbToken(r, host, with),
 				connect(r, conninfo("host", host)+" hostaddr=127.0.0.1 port="+localPort),
 			},
 		},
@@ -214,21 +233,10 @@ func portalLink(r store.Request, f setting) string {
 	if start == "" {
 		return ""
 	}
-	q := "account_id=" + escapeQuery(r.Account.ID) + "&role_name=" + escapeQuery(r.PermissionSet)
-	if region := regionOf(r); isRegion(region) {
-		q += "&destination=" + escapeQuery("https://"+region+".console.aws.amazon.com/console/home?region="+region)
-	}
-	return start + "/#/console?" + q
+	region := regionOf(r)
+	return start + "/#/console?account_id=" + escapeQuery(r.Account.ID) + "&role_name=" + escapeQuery(r.PermissionSet) +
+		"&destination=" + escapeQuery("https://"+region+".console.aws.amazon.com/console/home?region="+region)
 }
 
 // escapeQuery writes a space as %20: in a fragment a plus sign is a plus sign.
 func escapeQuery(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
-
-func isRegion(s string) bool {
-	for _, c := range s {
-		if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-') {
-			return false
-		}
-	}
-	return s != ""
-}

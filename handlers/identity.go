@@ -352,6 +352,3 @@ func sortedKeys(m map[string]string) []string {
 	sort.Strings(keys)
 	return keys
 }
-
-// isUser says whether s has the form of a Slack user's id.
-func isUser(s string) bool { return slackID(s, "UW") }

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"strings"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -15,7 +16,7 @@ func incident(n store.Notice, r store.Request, f setting) (m message, ok bool) {
 	case workflows.NoticeTierZero:
 		return tierZero(r, f), true
 	case workflows.NoticeStuck:
-		return stuck(n, r), true
+		return stuck(n, r, f), true
 	case workflows.NoticeUnstuck:
 		return unstuck(n, r), true
 	case workflows.NoticeTicketOut:
@@ -50,24 +51,31 @@ func tierZero(r store.Request, f setting) message {
 	}
 }
 
-func stuck(n store.Notice, r store.Request) message {
+func stuck(n store.Notice, r store.Request, f setting) message {
 	since, _ := time.Parse(time.RFC3339, n.Data["since"])
 	w := words{}.who(r.Requester).say(" may still have ").code(oneLine(r.PermissionSet, limitName)).say(" on ").place(r).
-		say(". It should have ended").on(r.ExpiresAt).say(", and AWS has not taken it away").onSince(since).
+		say(". Its end began").on(r.End.At).say(": ").ending(r.End).say(". AWS has not done it").onSince(since).
 		say(": " + reasonOf(or(n.Data["error"], r.Work.Error)) + " It is tried until it is done.")
-	by := n.Data["command"]
-	if by == "" {
-		by = "breakglass force-close " + shellQuote(string(r.ID)) + " --verified 'HOW YOU MADE SURE'"
-	}
 	return message{
 		text: string(r.ID) + ": access to " + inert(r.Account.Name, limitName) + " cannot be taken away",
 		blocks: []slack.Block{
 			header(string(r.ID) + ": access is not taken away"),
 			paragraph(w),
-			paragraph(say("If it cannot wait: remove the user's assignment by hand in IAM Identity Center, under AWS accounts. Breakglass finds that out by itself; if it cannot, tell it:")),
-			listing(manyLines(by, 1000)),
+			paragraph(say("If it cannot wait, take the user's assignment away in IAM Identity Center, under AWS accounts, or by:")),
+			listing(manyLines(or(n.Data["command"], byHand(r, f)), 1500)),
+			paragraph(say("Breakglass sees that by itself. Only where it cannot ask AWS at all, vouch for it:")),
+			listing("breakglass force-close " + shellQuote(string(r.ID)) + " --verified 'HOW YOU MADE SURE'"),
 		},
 	}
+}
+
+// byHand is the call that the bot itself cannot get through. Source: AWS CLI reference, sso-admin delete-account-assignment.
+func byHand(r store.Request, f setting) string {
+	return "aws sso-admin delete-account-assignment --region " + shellQuote(or(oneLine(f.ssoRegion, 40), "<REGION>")) +
+		" --instance-arn " + shellQuote(or(oneLine(f.instance, 200), "<INSTANCE_ARN>")) +
+		" --permission-set-arn '<ARN_OF_" + strings.ReplaceAll(oneLine(r.PermissionSet, limitName), "'", "") + ">'" +
+		" --target-type AWS_ACCOUNT --target-id " + shellQuote(oneLine(r.Account.ID, 20)) +
+		" --principal-type USER --principal-id " + shellQuote(oneLine(r.Requester.UserID, limitName))
 }
 
 func unstuck(n store.Notice, r store.Request) message {
@@ -90,10 +98,7 @@ func ticketOut(r store.Request) message {
 }
 
 func policyChanged(n store.Notice) message {
-	hash := oneLine(n.Data["hash"], 64)
-	if len(hash) > 12 {
-		hash = hash[:12]
-	}
+	hash := oneLine(n.Data["hash"], 13) // enough of it to compare by eye
 	blocks := []slack.Block{paragraph(say("The policy changed. Requests and decisions go by ").code(hash).say(" from now on; open sessions are as they were."))}
 	if diff := manyLines(n.Data["diff"], limitSection-100); diff != "" {
 		blocks = append(blocks, listing(diff))

@@ -90,7 +90,7 @@ func (c *Channels) remembered(role string) (p pinned, known bool, err error) {
 }
 
 func (c *Channels) pin(ctx context.Context, role, name string, was pinned) (pinned, error) {
-	ch, err := c.find(ctx, name)
+	ch, err := FindChannel(ctx, c.api, name)
 	if err != nil {
 		return pinned{}, fmt.Errorf("channels.%s: %s: %w", role, name, err)
 	}
@@ -110,11 +110,11 @@ func (c *Channels) remember(role string, p pinned, data map[string]string) error
 	return c.facts.SetFact(by, "channel:"+role, string(v), store.EventChannel, data)
 }
 
-// find looks a channel up by id or by name. A name costs a walk through all channels the bot can see (conversations.list, 20 a minute), which is
+// FindChannel looks a channel up by id or by name. A name costs a walk through all channels the bot can see (conversations.list, 20 a minute), which is
 // why it is pinned.
-func (c *Channels) find(ctx context.Context, name string) (slack.Channel, error) {
+func FindChannel(ctx context.Context, api *slack.Client, name string) (slack.Channel, error) {
 	if !strings.HasPrefix(name, "#") {
-		ch, err := c.api.GetConversationInfoContext(ctx, &slack.GetConversationInfoInput{ChannelID: name})
+		ch, err := api.GetConversationInfoContext(ctx, &slack.GetConversationInfoInput{ChannelID: name})
 		if err != nil {
 			return slack.Channel{}, fmt.Errorf("%w (%w)", ErrNoChannel, err)
 		}
@@ -123,7 +123,7 @@ func (c *Channels) find(ctx context.Context, name string) (slack.Channel, error)
 	want := strings.TrimPrefix(name, "#")
 	params := &slack.GetConversationsParameters{Types: []string{"public_channel", "private_channel"}, ExcludeArchived: true, Limit: 999}
 	for {
-		list, next, err := c.api.GetConversationsContext(ctx, params)
+		list, next, err := api.GetConversationsContext(ctx, params)
 		if err != nil {
 			return slack.Channel{}, fmt.Errorf("list the channels: %w", err)
 		}

@@ -64,11 +64,12 @@ func NewSpeaker(c SpeakerConfig) *Speaker {
 
 // Deliver says what a notice is about, in the words that fit the request as it is now. ref is where the notice's message stands
 // already, if it was posted before: then it is edited. It returns where the message stands.
-// Every error is an *Undeliverable, which says whether trying again can help.
+// Every error is a *workflows.Undelivered. It is permanent only where neither time nor a repair can help: while the bot is out of a channel, or
+// its token is no good, messages wait.
 func (s *Speaker) Deliver(ctx context.Context, n store.Notice, r store.Request, ref store.Ref) (store.Ref, error) {
 	out, err := s.deliver(ctx, n, r, ref)
 	if err != nil {
-		return ref, undeliverable(n, err)
+		return ref, undelivered(n, err)
 	}
 	return out, nil
 }
@@ -101,7 +102,7 @@ func (s *Speaker) deliver(ctx context.Context, n store.Notice, r store.Request, 
 	if m, ok := direct(n, r); ok {
 		return s.post(ctx, n, s.toPerson(n.To), "", m)
 	}
-	return ref, &Undeliverable{Permanent: true, Code: "unknown_notice", err: fmt.Errorf("no words for a notice of kind %q", n.Kind)}
+	return ref, &workflows.Undelivered{Permanent: true, Certain: true, Err: fmt.Errorf("no words for a notice of kind %q", n.Kind)}
 }
 
 // direct is a direct message that is posted once. ok is false for a kind that is none.
@@ -127,7 +128,7 @@ type place func(ctx context.Context) (channel string, err error)
 func toChannel(id string) place {
 	return func(context.Context) (string, error) {
 		if id == "" {
-			return "", &Undeliverable{Code: "no_channel", err: errors.New("the channel is not known: Slack did not answer, or the policy names none that exists")}
+			return "", &workflows.Undelivered{Certain: true, Err: errors.New("the channel is not known: Slack did not answer, or the policy names none that exists")}
 		}
 		return id, nil
 	}
@@ -136,7 +137,7 @@ func toChannel(id string) place {
 func (s *Speaker) toPerson(slackID string) place {
 	return func(ctx context.Context) (string, error) {
 		if !isUser(slackID) {
-			return "", &Undeliverable{Permanent: true, Code: "no_recipient", err: errors.New("nobody to send a direct message to")}
+			return "", &workflows.Undelivered{Permanent: true, Certain: true, Err: errors.New("nobody to send a direct message to")}
 		}
 		if id, ok := s.dms.get(slackID); ok {
 			return id, nil
@@ -155,7 +156,8 @@ func (s *Speaker) toPerson(slackID string) place {
 func (s *Speaker) setting(ctx context.Context, n store.Notice, r store.Request) setting {
 	p := s.Policy()
 	f := setting{
-		portal: p.IdentityCenter.AccessPortal, ssoRegion: p.IdentityCenter.Region, missing: n.Data["missing"],
+		portal: p.IdentityCenter.AccessPortal, ssoRegion: p.IdentityCenter.Region,
+		instance: p.IdentityCenter.InstanceARN, missing: n.Data["missing"],
 	}
 	requests, incidents, err := s.Channels(ctx)
 	if err != nil {
@@ -181,8 +183,9 @@ func (s *Speaker) setting(ctx context.Context, n store.Notice, r store.Request) 
 }
 
 // stand posts a message that is edited through the life of its request, or edits it. Where Slack will not have it edited any
-// more, it is posted anew, and the thread of the new one says why there are two.
-func (s *Speaker) stand(ctx context.Context, n store.Notice, m message, ref store.Ref, to place, hasThread bool) (store.Ref, error) {
+// more, or the policy names another channel since and the old one is closed to us, it is posted anew; the thread of a new card
+// says why there are two.
+func (s *Speaker) stand(ctx context.Context, n store.Notice, m message, ref store.Ref, to place, isCard bool) (store.Ref, error) {
 	if ref.TS == "" {
 		return s.post(ctx, n, to, "", m)
 	}
@@ -193,31 +196,47 @@ func (s *Speaker) stand(ctx context.Context, n store.Notice, m message, ref stor
 	if err == nil {
 		return ref, nil
 	}
-	if code := slackCode(err); !uneditable(code) {
+	if code := slackCode(err); !uneditable(code) && !(closed(code) && moved(ctx, to, ref)) {
 		return ref, fmt.Errorf("chat.update: %w", err)
 	}
 	s.Log.Warn("message cannot be edited any more, posting it anew", "request", n.Request, "message", n.Message, "err", err)
 	s.Counted("moved")
 	next, err := s.post(ctx, n, to, "", m)
-	if err != nil || !hasThread {
+	if err != nil || !isCard {
 		return next, err
 	}
 	why := message{text: "This message goes on for an earlier one", blocks: []slack.Block{paragraph(
-		say("The first message of this request could no longer be changed. This one goes on for it; what is said on the first may be out of date."))}}
+		say("The first message of this request could no longer be changed. This one goes on for it; what the first one says may be out of date."))}}
 	if _, err := s.post(ctx, n, toChannel(next.Channel), next.TS, why); err != nil {
 		s.Log.Warn("cannot say that a message goes on for another", "request", n.Request, "err", err)
 	}
 	return next, nil
 }
 
-// inThread posts a line to the request's thread. Where the card never could be posted, the line stands alone, with the request's id.
+// moved says whether messages of this kind go to another channel now than to the one where this one stands.
+func moved(ctx context.Context, to place, ref store.Ref) bool {
+	now, err := to(ctx)
+	return err == nil && now != ref.Channel
+}
+
+// inThread posts a line to the request's thread. Where the card could never be posted, or its channel is closed to us and the policy
+// names another, the line stands alone, with the request's id.
 func (s *Speaker) inThread(ctx context.Context, n store.Notice, r store.Request, m message, f setting) (store.Ref, error) {
 	ref, ok := s.Card(r.ID)
-	if !ok {
-		m.blocks = append([]slack.Block{small(string(r.ID) + " · " + oneLine(r.Account.Name, limitName))}, m.blocks...)
-		return s.post(ctx, n, toChannel(f.requests), "", m)
+	if ok {
+		at, err := s.post(ctx, n, toChannel(ref.Channel), ref.TS, m)
+		if err == nil || !lost(err) && !(closed(slackCode(err)) && moved(ctx, toChannel(f.requests), ref)) {
+			return at, err
+		}
 	}
-	return s.post(ctx, n, toChannel(ref.Channel), ref.TS, m)
+	m.blocks = append([]slack.Block{small(string(r.ID) + " · " + oneLine(r.Account.Name, limitName))}, m.blocks...)
+	return s.post(ctx, n, toChannel(f.requests), "", m)
+}
+
+// lost says whether the message a thread hangs on is gone: somebody deleted the card.
+func lost(err error) bool {
+	code := slackCode(err)
+	return code == "thread_not_found" || code == "message_not_found"
 }
 
 // post sends a new message, to a thread where thread is not "".
@@ -301,8 +320,8 @@ func flatten(m message) string {
 	return b.String()
 }
 
-// refuse answers a click where it was made, for that person's eyes. Slack promises nothing for such messages, and refuses them where
-// the person is no member; then, and in a direct message, where nobody else reads, it is an ordinary direct message.
+// refuse answers a click where it was made, for that person's eyes. Slack refuses such messages where the person is no member;
+// then, and in direct messages, where nobody else reads, it is an ordinary direct message.
 func (s *Speaker) refuse(ctx context.Context, n store.Notice) error {
 	m, channel := refusal(n.Data["why"]), n.Data["channel"]
 	if isChannel(channel) && isUser(n.To) {
@@ -310,7 +329,7 @@ func (s *Speaker) refuse(ctx context.Context, n store.Notice) error {
 			_, err := s.API.PostEphemeralContext(ctx, channel, n.To, opts...)
 			return err
 		})
-		if err == nil || !permanent(slackCode(err)) {
+		if err == nil || !noEphemeral(slackCode(err)) {
 			return err
 		}
 	}

@@ -239,10 +239,14 @@ const (
 	dateForm = "{date_short_pretty} at {time}"
 	timeForm = "{time}"
 	agoForm  = "{ago}"
+	noTime   = "a time that is not known"
 )
 
 // dateToken is a time in mrkdwn. Where it is not rendered, people read the fallback, with its zone.
 func dateToken(t time.Time, form string) string {
+	if t.Unix() <= 0 {
+		return noTime
+	}
 	return fmt.Sprintf("<!date^%d^%s|%s>", t.Unix(), form, utc(t))
 }
 

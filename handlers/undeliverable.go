@@ -2,74 +2,85 @@ package handlers
 
 import (
 	"errors"
-	"net/http"
+	"fmt"
+	"net"
 	"time"
 
 	"github.com/slack-go/slack"
 
 	"breakglass/store"
+	"breakglass/workflows"
 )
 
-// Undeliverable is why something could not be said. Get it with errors.As.
-type Undeliverable struct {
-	// Permanent: the same message will be refused again until somebody changes something in Slack or in the policy. It is
-	// false for everything that may pass by itself: rate limits, faults on Slack's side, a network that is away.
-	Permanent  bool
-	RetryAfter time.Duration // how long Slack wants to be left alone; 0 where it did not say
-	Code       string        // Slack's error code, or one of ours; "" for the network
-	Kind       string        // of the notice
-	err        error
-}
+// repairPause is how long a message waits for somebody to put something right: to invite the bot again, to give it a token that works.
+const repairPause = time.Minute
 
-func (u *Undeliverable) Error() string {
-	return "deliver " + u.Kind + ": " + u.err.Error()
-}
-
-func (u *Undeliverable) Unwrap() error { return u.err }
-
-// undeliverable gives every error of a delivery its class.
-func undeliverable(n store.Notice, err error) *Undeliverable {
-	if u, ok := errors.AsType[*Undeliverable](err); ok {
-		u.Kind = n.Kind
+// undelivered gives every error of a delivery its class. Three things matter to the engine: whether the message can ever be delivered (else
+// it is dropped), whether it certainly does not stand (else it may stand twice), and how long to wait.
+func undelivered(n store.Notice, err error) *workflows.Undelivered {
+	err = fmt.Errorf("deliver %s: %w", n.Kind, err)
+	if u, ok := errors.AsType[*workflows.Undelivered](err); ok {
+		return &workflows.Undelivered{Permanent: u.Permanent, Certain: u.Certain, After: u.After, Err: err}
+	}
+	u := &workflows.Undelivered{Err: err}
+	if limit, ok := errors.AsType[*slack.RateLimitedError](err); ok {
+		u.Certain, u.After = true, limit.RetryAfter
 		return u
 	}
-	u := &Undeliverable{Kind: n.Kind, Code: slackCode(err), err: err}
-	u.Permanent = permanent(u.Code)
-	if limit, ok := errors.AsType[*slack.RateLimitedError](err); ok {
-		u.RetryAfter = limit.RetryAfter
+	if code := slackCode(err); code != "" {
+		u.Certain = !vague(code)
+		u.Permanent = hopeless(code) || malformed(code)
+		if repairable(code) {
+			u.After = repairPause
+		}
+		return u
+	}
+	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
+		u.Certain = true
 	}
 	return u
 }
 
-// slackCode is the code with which Slack refused a call, "" where it did not get as far as that.
+// slackCode is the code with which Slack refused a call, "" where it gave none: a rate limit, a fault of its own, no answer.
 func slackCode(err error) string {
 	if r, ok := errors.AsType[slack.SlackErrorResponse](err); ok {
 		return r.Err
 	}
-	if limit, ok := errors.AsType[*slack.RateLimitedError](err); ok && limit != nil {
-		return "ratelimited"
-	}
-	if status, ok := errors.AsType[slack.StatusCodeError](err); ok {
-		return http.StatusText(status.Code)
-	}
 	return ""
 }
 
-// permanent says which refusals stay. A code that is not known here may pass: trying in vain is better than losing a message.
-// Source: the error tables of chat.postMessage, chat.update, chat.postEphemeral and conversations.open.
-func permanent(code string) bool {
+// hopeless says which refusals no time and no repair will change, because they are about the one person a message is for.
+// Everything not listed here or in malformed may pass: trying in vain is better than losing a message.
+// Source of all the codes in this file: the error tables of chat.postMessage, chat.update, chat.postEphemeral and conversations.open.
+func hopeless(code string) bool {
 	switch code {
-	case "channel_not_found", "is_archived", "not_in_channel", "user_not_in_channel", "restricted_action",
-		"restricted_action_read_only_channel", "restricted_action_thread_only_channel", "restricted_action_non_threadable_channel",
-		"restricted_action_thread_locked", "channel_type_not_supported", "not_allowed_in_dm",
-		"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "missing_scope", "no_permission",
-		"not_allowed_token_type", "access_denied", "ekm_access_denied", "team_access_not_granted", "two_factor_setup_required",
-		"user_not_found", "user_not_visible", "user_disabled", "users_not_found", "cannot_dm_bot", "messages_tab_disabled",
-		"invalid_users", "invalid_user_combination", "missing_argument", "invalid_arguments", "invalid_arg_name", "invalid_channel",
-		"no_dual_broadcast_content_update", "thread_not_found", "unknown_notice":
+	case "user_not_found", "users_not_found", "user_not_visible", "user_disabled", "cannot_dm_bot", "invalid_users", "invalid_user_combination",
+		"missing_argument", "invalid_arguments", "invalid_arg_name":
 		return true
 	}
-	return malformed(code)
+	return false
+}
+
+// repairable says which refusals last until somebody changes something in Slack or in the policy, and no longer. The message
+// waits for that: a channel that the bot was put out of by mistake gets everything once it is invited again.
+func repairable(code string) bool {
+	switch code {
+	case "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "missing_scope", "no_permission",
+		"not_allowed_token_type", "access_denied", "ekm_access_denied", "team_access_not_granted", "two_factor_setup_required",
+		"messages_tab_disabled", "channel_type_not_supported":
+		return true
+	}
+	return closed(code)
+}
+
+// closed says which refusals are about a channel as a whole.
+func closed(code string) bool {
+	switch code {
+	case "channel_not_found", "is_archived", "not_in_channel", "restricted_action", "restricted_action_read_only_channel",
+		"restricted_action_thread_only_channel", "restricted_action_non_threadable_channel", "restricted_action_thread_locked":
+		return true
+	}
+	return false
 }
 
 // malformed says which refusals find fault with the message itself.
@@ -82,13 +93,26 @@ func malformed(code string) bool {
 	return false
 }
 
-// uneditable says which refusals of chat.update mean that this message will never be edited again. Its channel may still be
-// written to.
-func uneditable(code string) bool {
+// vague says which refusals leave open whether something was done.
+func vague(code string) bool {
 	switch code {
-	case "message_not_found", "cant_update_message", "edit_window_closed", "is_inactive", "block_mismatch",
-		"cannot_update_bot_message", "channel_not_found", "thread_not_found":
+	case "internal_error", "fatal_error", "service_unavailable", "request_timeout":
 		return true
 	}
 	return false
+}
+
+// uneditable says which refusals of chat.update mean that this message will never be edited again, while its channel can still be
+// written to.
+func uneditable(code string) bool {
+	switch code {
+	case "message_not_found", "cant_update_message", "edit_window_closed", "is_inactive", "block_mismatch":
+		return true
+	}
+	return false
+}
+
+// noEphemeral says which refusals mean that this person cannot be shown a message in this channel.
+func noEphemeral(code string) bool {
+	return code == "user_not_in_channel" || code == "messages_tab_disabled" || closed(code)
 }

@@ -7,9 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // engine is the seam: four verbs over named buckets of ordered keys, in transactions that are on disk when they return.
@@ -29,44 +31,141 @@ const (
 	initialMmap = 1 << 30
 )
 
-// openEngine opens the file. A file whose pages are damaged makes bbolt panic; that becomes an error here, so that
-// the caller can say what to do instead of dying with a stack.
-func openEngine(path string, readOnly bool) (e engine, err error) {
+// How a file is opened. Only making lets an empty file pass: bbolt would take it for a first start.
+type opening int
+
+const (
+	writing opening = iota
+	reading         // beside other readers, never beside a writer
+	making
+)
+
+// openEngine opens the file. A file whose pages are damaged makes bbolt panic, or the processor fault where a page lies beyond the
+// end of the file; both become an error here, so that the caller can say what to do instead of dying with a stack, and the lock
+// that bbolt leaves behind then is given back.
+func openEngine(path string, how opening) (e engine, err error) {
+	var file *os.File
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: reading it failed with %v", ErrDamaged, p)
+			unlock(file)
+			e, err = engine{}, fmt.Errorf("%w: reading it failed with %v", ErrDamaged, p)
 		}
 	}()
 	b, err := bolt.Open(path, 0o600, &bolt.Options{
 		Timeout:         lockTimeout,
 		FreelistType:    bolt.FreelistMapType,
+		PreLoadFreelist: true,
 		InitialMmapSize: initialMmap,
-		ReadOnly:        readOnly,
+		ReadOnly:        how == reading,
+		OpenFile: func(name string, flag int, perm os.FileMode) (*os.File, error) {
+			f, err := openFile(name, flag, perm, how)
+			file = f
+			return f, err
+		},
 	})
 	switch {
-	case errors.Is(err, bolt.ErrTimeout):
+	case errors.Is(err, bolterrors.ErrTimeout):
 		return engine{}, errLocked
-	case errors.Is(err, bolt.ErrInvalid), errors.Is(err, bolt.ErrChecksum), errors.Is(err, bolt.ErrVersionMismatch):
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
 		return engine{}, fmt.Errorf("%w: %w", ErrDamaged, err)
 	case err != nil:
+		if st, serr := os.Stat(path); serr == nil && 0 < st.Size() && st.Size() < int64(2*os.Getpagesize()) {
+			return engine{}, fmt.Errorf("%w: it is %d bytes long: %w", ErrDamaged, st.Size(), err)
+		}
 		return engine{}, err
 	}
-	return engine{b, &group{}}, nil
+	e = engine{b, &group{}}
+	if err := e.whole(file); err != nil {
+		b.Close()
+		return engine{}, err
+	}
+	return e, nil
 }
 
-func (e engine) view(fn func(tx) error) error {
+// openFile is how bbolt gets its file. It makes one only where one is to be made: a volume that vanishes between the question whether
+// there is a store and its opening must not come back as an empty one.
+func openFile(name string, flag int, perm os.FileMode, how opening) (*os.File, error) {
+	if how == making {
+		return os.OpenFile(name, flag, perm)
+	}
+	f, err := os.OpenFile(name, flag&^os.O_CREATE, perm)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, ErrNoStore
+	}
+	if err != nil {
+		return nil, err
+	}
+	if st, err := f.Stat(); err != nil || st.Size() == 0 {
+		f.Close()
+		return nil, errors.Join(ErrNoStore, err)
+	}
+	return f, nil
+}
+
+// whole finds a file that was cut short: what is missing lies in the map of memory and reading it there ends the program.
+func (e engine) whole(file *os.File) error {
+	st, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	return e.view(func(t tx) error {
+		if st.Size() < t.t.Size() {
+			return fmt.Errorf("%w: it is %d bytes long and should have %d: its end was cut off", ErrDamaged, st.Size(), t.t.Size())
+		}
+		return nil
+	})
+}
+
+// view runs fn on what is committed. fn is ours alone, so a panic or a fault in it is damage that was met on the way.
+func (e engine) view(fn func(tx) error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: reading it failed with %v", ErrDamaged, p)
+		}
+	}()
 	return e.b.View(func(t *bolt.Tx) error { return fn(tx{t}) })
 }
-func (e engine) update(fn func(tx) error) error {
+
+// update runs fn in a transaction that is on disk when it returns. fn may run several times, on another goroutine: see group.
+func (e engine) update(fn func(tx) error) error { return e.group.do(e.alone, fn) }
+
+func (e engine) alone(fn func(tx) error) error {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	return e.b.Update(func(t *bolt.Tx) error { return fn(tx{t}) })
 }
+
+func (e engine) empty() (empty bool, err error) {
+	err = e.view(func(t tx) error {
+		empty = t.none()
+		return nil
+	})
+	return empty, err
+}
+
 func (e engine) close() error { return e.b.Close() }
 
-// check walks every page. It is quick enough (400,000 keys in a tenth of a second) for every backup, and for a start after a crash.
+// check walks every page. bbolt's own walk runs in a goroutine of its own, where a fault cannot be caught, and believes every
+// page about how many follow it; so those are looked at first, and callers read the records before.
 func (e engine) check() error {
-	return e.b.View(func(t *bolt.Tx) error {
+	return e.view(func(t tx) error {
+		pages := int(t.t.Size() / int64(e.b.Info().PageSize))
+		for id := 0; id < pages; id++ {
+			p, err := t.t.Page(id)
+			if err != nil {
+				return err
+			}
+			if p == nil || p.Type == "free" {
+				continue
+			}
+			if p.OverflowCount >= pages-id {
+				return fmt.Errorf("page %d says that %d pages follow it, of %d", id, p.OverflowCount, pages)
+			}
+			id += p.OverflowCount
+		}
 		var first error
-		for err := range t.Check() {
+		for err := range t.t.Check() {
 			if first == nil {
 				first = err
 			}
@@ -75,18 +174,16 @@ func (e engine) check() error {
 	})
 }
 
-// copyTo writes a consistent copy to a new file beside path and renames it into place. It goes through a local file, never straight
-// to a network: a long read transaction keeps pages from being reused.
-func (e engine) copyTo(path string) error {
+// copyTo writes a consistent copy to a new file beside path, lets good look at it, and only then renames it into place: a copy that
+// is no good must not replace the last one that was. It goes through a local file, never straight to a network: a long read
+// transaction keeps pages from being reused. A crash leaves a file named .part behind, which nothing reads.
+func (e engine) copyTo(path string, good func(part string) error) error {
 	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".part*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(tmp.Name())
-	err = e.b.View(func(t *bolt.Tx) error {
-		_, err := t.WriteTo(tmp)
-		return err
-	})
+	err = e.snapshot(tmp)
 	if err == nil {
 		err = tmp.Chmod(0o600)
 	}
@@ -95,6 +192,9 @@ func (e engine) copyTo(path string) error {
 	}
 	if cerr := tmp.Close(); err == nil {
 		err = cerr
+	}
+	if err == nil {
+		err = good(tmp.Name())
 	}
 	if err != nil {
 		return err
@@ -105,10 +205,10 @@ func (e engine) copyTo(path string) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// snapshot streams a consistent copy, for tests that crash.
+// snapshot streams a consistent copy.
 func (e engine) snapshot(w io.Writer) error {
-	return e.b.View(func(t *bolt.Tx) error {
-		_, err := t.WriteTo(w)
+	return e.view(func(t tx) error {
+		_, err := t.t.WriteTo(w)
 		return err
 	})
 }
@@ -128,6 +228,12 @@ func (t tx) bucket(name string) error {
 	return err
 }
 
+// none says that nothing was ever put into the file: bbolt makes one in a step of its own, which a crash may end after.
+func (t tx) none() bool {
+	k, _ := t.t.Cursor().First()
+	return k == nil
+}
+
 func (t tx) get(bucket string, key []byte) []byte {
 	b := t.t.Bucket([]byte(bucket))
 	if b == nil {
@@ -137,15 +243,31 @@ func (t tx) get(bucket string, key []byte) []byte {
 }
 
 func (t tx) put(bucket string, key, value []byte) error {
-	return t.t.Bucket([]byte(bucket)).Put(key, value)
+	b := t.t.Bucket([]byte(bucket))
+	if b == nil {
+		return fmt.Errorf("%w: it has no bucket %s", ErrDamaged, bucket)
+	}
+	return b.Put(key, value)
+}
+
+// insert is put for a key that must be new: a sequence that came to be counted twice would write over what is kept under it.
+func (t tx) insert(bucket string, key, value []byte) error {
+	if t.get(bucket, key) != nil {
+		return fmt.Errorf("%w: %s/%x is taken already", ErrDamaged, bucket, key)
+	}
+	return t.put(bucket, key, value)
 }
 
 func (t tx) del(bucket string, key []byte) error {
-	return t.t.Bucket([]byte(bucket)).Delete(key)
+	b := t.t.Bucket([]byte(bucket))
+	if b == nil {
+		return fmt.Errorf("%w: it has no bucket %s", ErrDamaged, bucket)
+	}
+	return b.Delete(key)
 }
 
-// scan calls fn for the keys from `from` on (nil: the first) while fn returns true. backwards goes from the last key with
-// the prefix `from` down. fn must not change the bucket: bbolt may skip keys then; collect first.
+// scan calls fn for the keys from `from` on (nil: the first) while fn returns true. fn must not change the bucket: bbolt may skip
+// keys then; collect first.
 func (t tx) scan(bucket string, from []byte, fn func(k, v []byte) bool) {
 	b := t.t.Bucket([]byte(bucket))
 	if b == nil {
@@ -169,7 +291,9 @@ func (t tx) scanBack(bucket string, prefix []byte, fn func(k, v []byte) bool) {
 	var k, v []byte
 	if len(prefix) == 0 {
 		k, v = c.Last()
-	} else if k, v = c.Seek(after(prefix)); k == nil {
+	} else if end := after(prefix); end == nil {
+		k, v = c.Last()
+	} else if k, v = c.Seek(end); k == nil {
 		k, v = c.Last()
 	} else {
 		k, v = c.Prev()
@@ -181,7 +305,7 @@ func (t tx) scanBack(bucket string, prefix []byte, fn func(k, v []byte) bool) {
 	}
 }
 
-// after is the first key past everything that begins with prefix.
+// after is the first key past everything that begins with prefix; nil where there is none, since prefix is all 0xff.
 func after(prefix []byte) []byte {
 	p := bytes.Clone(prefix)
 	for i := len(p) - 1; i >= 0; i-- {
@@ -189,5 +313,5 @@ func after(prefix []byte) []byte {
 			return p[:i+1]
 		}
 	}
-	return append(bytes.Clone(prefix), 0xff)
+	return nil
 }

@@ -14,10 +14,16 @@ var (
 	ErrSeen = errors.New("this delivery was taken already")
 	// ErrNoClock: the change would leave a request that is not at its end with nothing that will ever move it. A defect of ours.
 	ErrNoClock = errors.New("nothing would ever move this request again")
+
+	errAltered = errors.New("a change altered what it may not: who, where and what a request is about, its id, or its state")
 )
 
 // Change is one lawful change while it is being made: the record as it will stand, and what goes with it. It lives in one
 // transaction; if the function that was given it returns an error, nothing of it happened.
+//
+// That function may run several times, on another goroutine, since changes that come together share a commit (see group): it sets what it
+// tells its caller, and adds to nothing outside. It changes no id, no state, and not who gets what where; it must not
+// call the DB, and nothing that waits for a network: everybody waits for it.
 type Change struct {
 	Request *Request
 	By      By
@@ -45,7 +51,10 @@ func (db *DB) Submit(by By, r Request, fn func(*Change) error) (Request, error) 
 		if err := run(c, fn); err != nil {
 			return err
 		}
-		if err := t.put("person", join([]byte(r.Requester.UserID), []byte{0}, u64(n)), nil); err != nil {
+		if t.get("requests", u64(n)) != nil {
+			return fmt.Errorf("%w: the number of %s was given before", ErrDamaged, r.ID)
+		}
+		if err := t.put("person", ofPerson(&r, u64(n)), nil); err != nil {
 			return err
 		}
 		return c.write(0)
@@ -57,7 +66,7 @@ func (db *DB) Submit(by By, r Request, fn func(*Change) error) (Request, error) 
 }
 
 // Transition moves a request from one state to the next. The record must stand in `from`, and the table must allow the step: else
-// *TransitionError. The line of the log is written here; fn adds the rest.
+// *TransitionError. The line of the log is written here; fn adds the rest. Errors besides: ErrNotFound, ErrSeen, ErrNoClock, and what fn returns.
 func (db *DB) Transition(by By, id ID, from, to State, fn func(*Change) error) (Request, error) {
 	return db.alter(by, id, func(c *Change) error {
 		if c.Request.State != from || !from.leadsTo(to) {
@@ -77,21 +86,25 @@ func (db *DB) Touch(by By, id ID, in State, fn func(*Change) error) (Request, er
 		if c.Request.State != in {
 			return &TransitionError{ID: id, Is: c.Request.State, From: in, To: in}
 		}
-		if err := run(c, fn); err != nil {
-			return err
-		}
-		if c.Request.State != in {
-			return fmt.Errorf("%s: a touch tried to move it from %s to %s", id, in, c.Request.State)
-		}
-		return nil
+		return run(c, fn)
 	})
 }
 
+// run is the caller's part. The id, the state and the tuple are keys elsewhere (the indexes, the log, the access): a change that
+// altered them here would leave those behind.
 func run(c *Change, fn func(*Change) error) error {
 	if fn == nil {
 		return nil
 	}
-	return fn(c)
+	r := c.Request
+	id, state, version, tuple := r.ID, r.State, r.Version, r.Tuple()
+	if err := fn(c); err != nil {
+		return err
+	}
+	if c.Request != r || r.ID != id || r.State != state || r.Version != version || r.Tuple() != tuple {
+		return fmt.Errorf("%s in state %s: %w", id, state, errAltered)
+	}
+	return nil
 }
 
 func (db *DB) alter(by By, id ID, fn func(*Change) error) (Request, error) {
@@ -124,6 +137,9 @@ func (db *DB) alter(by By, id ID, fn func(*Change) error) (Request, error) {
 
 // change runs fn in one transaction, after it made sure that this delivery was not taken before.
 func (db *DB) change(by By, fn func(tx) error) error {
+	if by.At.IsZero() || by.Actor.Who == "" {
+		return errors.New("a change was asked for without saying who makes it, or when")
+	}
 	return db.e.update(func(t tx) error {
 		if by.Delivery != "" {
 			if t.get("seen", []byte(by.Delivery)) != nil {
@@ -149,9 +165,10 @@ func (c *Change) write(before int64) error {
 	if r.State.Ended() {
 		r.Clocks = nil
 		if r.ClosedAt.IsZero() {
-			r.ClosedAt = c.By.At.UTC()
+			r.ClosedAt = c.By.At
 		}
 	}
+	r.settle()
 	r.Due = r.earliest()
 	if r.Due == 0 && !r.State.Ended() {
 		return fmt.Errorf("%s in state %s: %w", r.ID, r.State, ErrNoClock)
@@ -174,11 +191,16 @@ func (c *Change) index(key []byte, before int64) error {
 			return err
 		}
 	}
-	of := join([]byte(r.Requester.UserID), []byte{0}, key)
+	of := ofPerson(r, key)
 	if r.State.Ended() {
 		return errors.Join(c.t.del("open", key), c.t.del("openof", of))
 	}
 	return errors.Join(c.t.put("open", key, []byte(r.State)), c.t.put("openof", of, nil))
+}
+
+// ofPerson is the key of a request among those of its person.
+func ofPerson(r *Request, key []byte) []byte {
+	return join([]byte(r.Requester.UserID), []byte{0}, key)
 }
 
 // Log adds a line to the log about this request.
@@ -273,7 +295,7 @@ func openOf(t tx, userID string) (out []Request, err error) {
 	prefix := join([]byte(userID), []byte{0})
 	t.scanBack("openof", prefix, func(k, _ []byte) bool {
 		var r Request
-		if _, err = fetch(t, "requests", k[len(prefix):], &r); err != nil {
+		if err = must(t, "requests", k[len(prefix):], &r); err != nil {
 			return false
 		}
 		out = append(out, r)

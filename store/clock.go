@@ -1,6 +1,9 @@
 package store
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Clock names one of the reasons for which a request must be looked at again. Its due time is the earliest of its clocks, computed
 // anew in each transaction, so no promise is kept in a timer.
@@ -17,12 +20,20 @@ const (
 	ClockReport Clock = "report" // the next reading of CloudTrail
 )
 
-// Set makes the request due at t for that reason.
+// Set makes the request due at t for that reason. Before 1970, the zero time among it, is at once, and past the year 2262, where
+// nanoseconds end, is at that end: as keys both would be sorted past everything, and a session whose time nobody set would never end.
 func (r *Request) Set(c Clock, t time.Time) {
 	if r.Clocks == nil {
 		r.Clocks = map[Clock]int64{}
 	}
-	r.Clocks[c] = t.UnixNano()
+	switch {
+	case t.Unix() < 1:
+		r.Clocks[c] = 1
+	case t.After(time.Unix(0, math.MaxInt64)):
+		r.Clocks[c] = math.MaxInt64
+	default:
+		r.Clocks[c] = t.UnixNano()
+	}
 }
 
 // Stop takes a reason away.
@@ -47,10 +58,11 @@ func (r *Request) Over(c Clock, now time.Time) bool {
 	return ok && !t.After(now)
 }
 
-// earliest is the due time that the clocks make; 0 where there is none.
+// earliest is the due time that the clocks make; 0 where there is none. What is not a time is due at once, as in Set.
 func (r *Request) earliest() int64 {
 	var due int64
 	for _, n := range r.Clocks {
+		n = max(n, 1)
 		if due == 0 || n < due {
 			due = n
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -46,6 +47,9 @@ type DB struct {
 	path string
 	id   string
 	lock string // the file that names us while we hold the store
+	line string // what we wrote there
+
+	closing sync.Once
 }
 
 var buckets = []string{
@@ -53,85 +57,134 @@ var buckets = []string{
 	"outbox", "messages", "events", "eventsof", "facts",
 }
 
-// Create makes an empty store at path and opens it. The file is made ready in one transaction; a crash before it leaves a file
-// without a format, which Open takes for none.
+// Create makes an empty store at path and opens it. It is made whole under another name and then given this one, so that a crash
+// leaves either no store or an empty one, never half of one. What is at path already is ErrExists, whatever it is; only an
+// empty file, or a bbolt file nothing was ever put into, counts as nothing.
 func Create(path string, now time.Time) (*DB, error) {
-	if st, err := os.Stat(path); err == nil && st.Size() > 0 {
+	if !vacant(path) {
 		return nil, fmt.Errorf("%s: %w", path, ErrExists)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("create the store's folder: %w", err)
+	if err := create(path, now); err != nil {
+		if errors.Is(err, os.ErrExist) {
+			return nil, fmt.Errorf("%s: %w", path, ErrExists)
+		}
+		return nil, fmt.Errorf("create the store: %w", err)
 	}
-	e, err := openEngine(path, false)
+	return Open(path, now)
+}
+
+// vacant says whether a store may be put at path.
+func vacant(path string) bool {
+	st, err := os.Lstat(path)
 	if err != nil {
-		return nil, heldBy(path, err)
+		return errors.Is(err, os.ErrNotExist)
+	}
+	if !st.Mode().IsRegular() {
+		return false
+	}
+	if st.Size() == 0 {
+		return true
+	}
+	e, err := openEngine(path, writing)
+	if err != nil {
+		return false
+	}
+	defer e.close()
+	empty, err := e.empty()
+	return err == nil && empty
+}
+
+func create(path string, now time.Time) error {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(dir, filepath.Base(path)+".new*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	tmp.Close()
+	e, err := openEngine(tmp.Name(), making)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(e.alone(func(t tx) error { return furnish(t, now) }), e.close())
+	if err != nil {
+		return err
+	}
+	// A link fails where a name is taken, so that of two that create at once one is told.
+	if _, taken := os.Lstat(path); taken == nil {
+		err = os.Rename(tmp.Name(), path) // over what was found vacant
+	} else if err = os.Link(tmp.Name(), path); err != nil && !errors.Is(err, os.ErrExist) {
+		err = os.Rename(tmp.Name(), path) // a file system without links
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(syncDir(dir), syncDir(filepath.Dir(dir)))
+}
+
+// furnish is what an empty store holds.
+func furnish(t tx, now time.Time) error {
+	for _, b := range buckets {
+		if err := t.bucket(b); err != nil {
+			return err
+		}
 	}
 	id := make([]byte, 8)
 	_, _ = rand.Read(id) // never fails: crypto/rand aborts the program instead
-	err = e.update(func(t tx) error {
-		for _, b := range buckets {
-			if err := t.bucket(b); err != nil {
-				return err
-			}
+	for k, v := range map[string]string{"format": format, "store": hex.EncodeToString(id), "created": now.UTC().Format(time.RFC3339)} {
+		if err := t.put("meta", []byte(k), []byte(v)); err != nil {
+			return err
 		}
-		for k, v := range map[string]string{"format": format, "store": hex.EncodeToString(id), "created": now.UTC().Format(time.RFC3339)} {
-			if err := t.put("meta", []byte(k), []byte(v)); err != nil {
-				return err
-			}
-		}
-		return t.put("meta", []byte("next"), u64(firstNumber))
-	})
-	if err == nil {
-		err = syncDir(filepath.Dir(path))
 	}
-	if err != nil {
-		e.close()
-		return nil, fmt.Errorf("create the store: %w", err)
-	}
-	return opened(e, path, now)
+	return t.put("meta", []byte("next"), u64(firstNumber))
 }
 
-// Open opens the store at path for this process alone. Errors: ErrNoStore, ErrFormat, ErrDamaged, *HeldError.
+// Open opens the store at path for this process alone. It makes nothing and changes nothing. Errors: ErrNoStore (no file, an empty one, or one that
+// nothing was ever put into), ErrFormat, ErrDamaged, *HeldError after two seconds.
 func Open(path string, now time.Time) (*DB, error) {
-	if st, err := os.Stat(path); errors.Is(err, os.ErrNotExist) || err == nil && st.Size() == 0 {
-		return nil, fmt.Errorf("%s: %w", path, ErrNoStore)
-	} else if err != nil {
-		return nil, fmt.Errorf("open the store: %w", err)
+	if st, err := os.Stat(path); err == nil && st.IsDir() {
+		return nil, fmt.Errorf("open the store: %s is a folder", path)
 	}
-	e, err := openEngine(path, false)
+	e, err := openEngine(path, writing)
 	if err != nil {
 		return nil, heldBy(path, err)
 	}
-	return opened(e, path, now)
-}
-
-func opened(e engine, path string, now time.Time) (*DB, error) {
 	db := &DB{e: e, path: path, lock: path + ".lock"}
-	err := e.view(func(t tx) error {
-		switch f := string(t.get("meta", []byte("format"))); f {
-		case format:
-		case "":
-			return fmt.Errorf("%s: %w", path, ErrNoStore)
-		default:
-			return fmt.Errorf("%s: %w: it says %.20q, this version knows %q; start the version that wrote it, or restore a backup of this one",
-				path, ErrFormat, f, format)
-		}
-		db.id = string(t.get("meta", []byte("store")))
-		return nil
-	})
-	if err != nil {
+	if err := db.e.view(db.known); err != nil {
 		e.close()
-		return nil, err
+		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	db.sign(now)
 	return db, nil
 }
 
-// sign leaves our name beside the file for whoever finds it held. It is a courtesy: the lock itself is the operating system's.
+// known refuses what this program did not write.
+func (db *DB) known(t tx) error {
+	f := t.get("meta", []byte("format"))
+	switch {
+	case string(f) == format:
+		db.id = string(t.get("meta", []byte("store")))
+		return nil
+	case f != nil:
+		return fmt.Errorf("%w: it says %.20q, this version knows %q; start the version that wrote it, or restore a backup of this one",
+			ErrFormat, f, format)
+	case t.none():
+		return ErrNoStore
+	}
+	return fmt.Errorf("%w: it says none, so another program may have written it; name the right file, or restore a backup", ErrFormat)
+}
+
+// sign leaves our name beside the file for whoever finds it held. It is a courtesy: the lock itself is the operating system's, and a
+// name that a crash left behind holds nothing and is written over here.
 func (db *DB) sign(now time.Time) {
 	host, _ := os.Hostname()
 	line := fmt.Sprintf("pid %d on %s, %s, since %s", os.Getpid(), host, strings.Join(program(), " "), now.UTC().Format(time.RFC3339))
-	_ = os.WriteFile(db.lock, []byte(line), 0o600)
+	if os.WriteFile(db.lock, []byte(line), 0o600) == nil {
+		db.line = line
+	}
 }
 
 // program is the command without its arguments: those may hold secrets.
@@ -151,46 +204,44 @@ func heldBy(path string, err error) error {
 	return &HeldError{Path: path, By: strings.TrimSpace(string(line))}
 }
 
-// Close lets go of the file. Everything that was changed is on disk already.
-func (db *DB) Close() error {
-	_ = os.Remove(db.lock)
-	return db.e.close()
+// Close lets go of the file, after the changes under way. Everything that was changed is on disk already; changes that come later
+// get an error. Closing twice is no error.
+func (db *DB) Close() (err error) {
+	db.closing.Do(func() {
+		// The name goes before the lock, and only if it is ours: whoever takes the lock next signs at once.
+		if line, rerr := os.ReadFile(db.lock); rerr == nil && string(line) == db.line {
+			_ = os.Remove(db.lock)
+		}
+		err = db.e.close()
+	})
+	return err
 }
 
-// Path is where the store is; ID is its random identity, which survives backups and copies.
+// Path is where the store is.
 func (db *DB) Path() string { return db.path }
 
-// ID is the random identity of the store.
+// ID is the random identity of the store, which survives backups and copies.
 func (db *DB) ID() string { return db.id }
 
-// Check reads every page and every record. It finds what a start must not trust.
-func (db *DB) Check() (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: reading it failed with %v", ErrDamaged, p)
-		}
-	}()
-	if err := db.e.check(); err != nil {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
-	}
-	return db.e.view(db.checkOpen)
-}
-
-// Backup writes a consistent copy to path while the store is in use, reads the copy's pages, and only then puts it in place.
+// Backup writes a consistent copy to path while the store is in use, reads all of it as Check does, and only then puts it in place
+// of what was there. It holds up no change.
 func (db *DB) Backup(path string) error {
 	if same(path, db.path) {
 		return errors.New("back up: that is the store itself; name another file")
 	}
-	if err := db.e.copyTo(path); err != nil {
-		return fmt.Errorf("back up: %w", err)
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
+		return fmt.Errorf("back up: %s is no file", path)
 	}
-	e, err := openEngine(path, true)
+	err := db.e.copyTo(path, func(part string) error {
+		e, err := openEngine(part, reading)
+		if err != nil {
+			return fmt.Errorf("read the copy: %w", err)
+		}
+		defer e.close()
+		return (&DB{e: e}).Check()
+	})
 	if err != nil {
-		return fmt.Errorf("back up: read the copy: %w", err)
-	}
-	defer e.close()
-	if err := e.check(); err != nil {
-		return fmt.Errorf("back up: the copy is damaged: %w", err)
+		return fmt.Errorf("back up: %w", err)
 	}
 	return nil
 }

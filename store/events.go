@@ -1,8 +1,14 @@
 package store
 
+import "math"
+
 func appendEvent(t tx, by By, e Event) error {
-	e.Seq, e.At, e.Actor = nextSeq(t, "events"), Moment(by.At), by.Actor
-	if err := save(t, "events", u64(e.Seq), e); err != nil {
+	seq, err := nextSeq(t, "events")
+	if err != nil {
+		return err
+	}
+	e.Seq, e.At, e.Actor = seq, Moment(by.At), by.Actor
+	if err := add(t, "events", u64(seq), e); err != nil {
 		return err
 	}
 	if n, ok := e.Request.number(); ok {
@@ -38,7 +44,7 @@ func (db *DB) EventsOf(id ID) (out []Event, err error) {
 				return false
 			}
 			var e Event
-			if _, bad = fetch(t, "events", k[8:], &e); bad != nil {
+			if bad = must(t, "events", k[8:], &e); bad != nil {
 				return false
 			}
 			out = append(out, e)
@@ -51,6 +57,9 @@ func (db *DB) EventsOf(id ID) (out []Event, err error) {
 
 // Events reads the log from after a sequence number on, at most that many lines.
 func (db *DB) Events(after uint64, most int) (out []Event, err error) {
+	if after == math.MaxUint64 {
+		return nil, nil
+	}
 	err = db.e.view(func(t tx) error {
 		var bad error
 		t.scan("events", u64(after+1), func(k, v []byte) bool {

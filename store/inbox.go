@@ -18,10 +18,13 @@ func see(t tx, delivery string, at time.Time) error {
 	if err := t.put("seenat", join(timeKey(at), []byte(delivery)), nil); err != nil {
 		return err
 	}
+	limit := at.Add(-remember).UnixNano()
+	if limit <= 0 {
+		return nil // a clock that starts in 1970 must not forget everything
+	}
 	var old [][]byte
-	limit := uint64(at.Add(-remember).UnixNano())
 	t.scan("seenat", nil, func(k, _ []byte) bool {
-		if fromU64(k) >= limit || len(old) == forgetAtOnce {
+		if fromU64(k) >= uint64(limit) || len(old) == forgetAtOnce {
 			return false
 		}
 		old = append(old, join(k))
@@ -39,11 +42,17 @@ func see(t tx, delivery string, at time.Time) error {
 func (db *DB) Receive(by By, c Click) (Click, error) {
 	by.Delivery = c.Key
 	err := db.change(by, func(t tx) error {
-		c.Seq = nextSeq(t, "inbox")
-		c.At = Moment(by.At)
-		return save(t, "inbox", u64(c.Seq), c)
+		seq, err := nextSeq(t, "inbox")
+		if err != nil {
+			return err
+		}
+		c.Seq, c.At = seq, Moment(by.At)
+		return add(t, "inbox", u64(seq), c)
 	})
-	return c, err
+	if err != nil {
+		return Click{}, err
+	}
+	return c, nil
 }
 
 // Clicks lists what was acknowledged and not yet acted on, the oldest first, at most that many.
@@ -85,13 +94,11 @@ func (db *DB) Dismiss(by By, c Click, kind string, data map[string]string, answe
 	})
 }
 
-// nextSeq is one more than the last key of a bucket of sequences, kept by the engine so that a sequence is never given twice, even
-// when the entry was removed.
-func nextSeq(t tx, bucket string) uint64 {
-	key := []byte("seq " + bucket)
-	n := fromU64(t.get("meta", key)) + 1
-	if err := t.put("meta", key, u64(n)); err != nil {
-		return 0 // the transaction is lost anyway: every put in it fails alike
-	}
-	return n
+// nextSeq is one more than any entry of that bucket ever had. It is counted in meta, so that a sequence is never given twice, even when
+// the entry was removed.
+func nextSeq(t tx, bucket string) (uint64, error) {
+	n := fromU64(t.get("meta", seqKey(bucket))) + 1
+	return n, t.put("meta", seqKey(bucket), u64(n))
 }
+
+func seqKey(bucket string) []byte { return []byte("seq " + bucket) }

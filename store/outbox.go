@@ -1,13 +1,17 @@
 package store
 
 import (
+	"math"
 	"time"
 )
 
 func tell(t tx, at time.Time, n Notice) error {
-	n.Seq = nextSeq(t, "outbox")
-	n.At = Moment(at)
-	return save(t, "outbox", u64(n.Seq), n)
+	seq, err := nextSeq(t, "outbox")
+	if err != nil {
+		return err
+	}
+	n.Seq, n.At = seq, Moment(at)
+	return add(t, "outbox", u64(seq), n)
 }
 
 // Tell puts a notice that belongs to no request into the outbox, with a line of the log.
@@ -22,6 +26,9 @@ func (db *DB) Tell(by By, n Notice, kind string, data map[string]string) error {
 
 // Notices lists what is still to be told, the oldest first, from after that sequence number, at most that many.
 func (db *DB) Notices(after uint64, most int) (out []Notice, err error) {
+	if after == math.MaxUint64 {
+		return nil, nil
+	}
 	err = db.e.view(func(t tx) error {
 		var bad error
 		t.scan("outbox", u64(after+1), func(k, v []byte) bool {
@@ -76,7 +83,7 @@ func (db *DB) Told(by By, seq uint64, ref Ref, dropped string) error {
 func (db *DB) Postpone(by By, seq uint64, until time.Time, unsure bool, why string) error {
 	return db.withNotice(by, seq, func(t tx, n *Notice) error {
 		n.NotUntil, n.Error = Moment(until), why
-		if !unsure {
+		if !unsure && n.Attempts > 0 {
 			n.Attempts--
 		}
 		return save(t, "outbox", u64(seq), n)

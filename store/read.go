@@ -1,7 +1,6 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 	"time"
 )
@@ -29,7 +28,7 @@ func (db *DB) Open() (out []Request, err error) {
 		var bad error
 		t.scan("open", nil, func(k, _ []byte) bool {
 			var r Request
-			if _, bad = fetch(t, "requests", k, &r); bad != nil {
+			if bad = must(t, "requests", k, &r); bad != nil {
 				return false
 			}
 			out = append(out, r)
@@ -72,7 +71,7 @@ func (db *DB) OfPerson(userID string, most int) (out []Request, err error) {
 				return false
 			}
 			var r Request
-			if _, bad = fetch(t, "requests", k[len(prefix):], &r); bad != nil {
+			if bad = must(t, "requests", k[len(prefix):], &r); bad != nil {
 				return false
 			}
 			out = append(out, r)
@@ -113,38 +112,4 @@ func (db *DB) Access(tu Tuple) (a Access, known bool, err error) {
 		return err
 	})
 	return a, known, err
-}
-
-// checkOpen proves what a start relies on: every request that is not at its end can be read, has exactly one due key, and every due
-// key leads to such a request.
-func (db *DB) checkOpen(t tx) error {
-	var faults []error
-	dues := map[uint64]int64{}
-	t.scan("due", nil, func(k, _ []byte) bool {
-		n := fromU64(k[8:])
-		if _, twice := dues[n]; twice {
-			faults = append(faults, fmt.Errorf("%w: %s has two due times", ErrDamaged, idOf(n)))
-		}
-		dues[n] = int64(fromU64(k))
-		return true
-	})
-	t.scan("open", nil, func(k, _ []byte) bool {
-		var r Request
-		n := fromU64(k)
-		found, err := fetch(t, "requests", k, &r)
-		switch {
-		case err != nil:
-			faults = append(faults, err)
-		case !found:
-			faults = append(faults, fmt.Errorf("%w: %s is open and has no record", ErrDamaged, idOf(n)))
-		case dues[n] == 0 || dues[n] != r.Due:
-			faults = append(faults, fmt.Errorf("%w: %s is %s and its due time does not stand", ErrDamaged, r.ID, r.State))
-		}
-		delete(dues, n)
-		return true
-	})
-	for n := range dues {
-		faults = append(faults, fmt.Errorf("%w: %s is due and not open", ErrDamaged, idOf(n)))
-	}
-	return errors.Join(faults...)
 }

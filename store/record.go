@@ -28,15 +28,24 @@ func encode(v any) ([]byte, error) {
 	return append(rec, body...), nil
 }
 
-func decode(bucket string, key, rec []byte, v any) error {
+// body is what a record holds, once its checksum was found to match.
+func body(bucket string, key, rec []byte) ([]byte, error) {
 	if len(rec) < sumBytes {
-		return fmt.Errorf("%w: %s/%x is %d bytes long", ErrDamaged, bucket, key, len(rec))
+		return nil, fmt.Errorf("%w: %s/%x is %d bytes long", ErrDamaged, bucket, key, len(rec))
 	}
-	body := rec[sumBytes:]
-	if crc32.Checksum(body, castagnoli) != binary.BigEndian.Uint32(rec) {
-		return fmt.Errorf("%w: the checksum of %s/%x does not match", ErrDamaged, bucket, key)
+	b := rec[sumBytes:]
+	if crc32.Checksum(b, castagnoli) != binary.BigEndian.Uint32(rec) {
+		return nil, fmt.Errorf("%w: the checksum of %s/%x does not match", ErrDamaged, bucket, key)
 	}
-	if err := json.Unmarshal(body, v); err != nil {
+	return b, nil
+}
+
+func decode(bucket string, key, rec []byte, v any) error {
+	b, err := body(bucket, key, rec)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, v); err != nil {
 		return fmt.Errorf("%w: %s/%x: %w", ErrDamaged, bucket, key, err)
 	}
 	return nil
@@ -49,6 +58,25 @@ func fetch(t tx, bucket string, key []byte, v any) (found bool, err error) {
 		return false, nil
 	}
 	return true, decode(bucket, key, rec, v)
+}
+
+// must is fetch for a record that an index leads to. That it is missing is damage, not an answer: a caller who was given an empty
+// request instead would take nothing away.
+func must(t tx, bucket string, key []byte, v any) error {
+	found, err := fetch(t, bucket, key, v)
+	if err == nil && !found {
+		err = fmt.Errorf("%w: %s/%x is missing", ErrDamaged, bucket, key)
+	}
+	return err
+}
+
+// add saves a record that must be new.
+func add(t tx, bucket string, key []byte, v any) error {
+	rec, err := encode(v)
+	if err != nil {
+		return err
+	}
+	return t.insert(bucket, key, rec)
 }
 
 func save(t tx, bucket string, key []byte, v any) error {

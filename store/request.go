@@ -198,8 +198,30 @@ func (a *Access) remove(id ID) {
 	a.Live = kept
 }
 
+// settle brings every time of a request into the form the store keeps (see Moment), so that what a change returns is what is read later.
+func (r *Request) settle() {
+	for _, t := range []*time.Time{
+		&r.SubmittedAt, &r.DecidedAt, &r.GrantedAt, &r.VerifiedAt, &r.ExpiresAt, &r.EndedAt, &r.ClosedAt,
+		&r.End.At, &r.Work.Since, &r.Work.Announced, &r.TicketBy,
+	} {
+		*t = Moment(*t)
+	}
+	for i := range r.Decisions {
+		r.Decisions[i].At = Moment(r.Decisions[i].At)
+	}
+	for i := range r.Readings {
+		g := &r.Readings[i]
+		g.At, g.From, g.To = Moment(g.At), Moment(g.From), Moment(g.To)
+		g.Deeds = slices.Clone(g.Deeds) // its caller may hold the same ones
+		for j := range g.Deeds {
+			g.Deeds[j].First, g.Deeds[j].Last = Moment(g.Deeds[j].First), Moment(g.Deeds[j].Last)
+		}
+	}
+}
+
 // clone is a copy that shares nothing a change could alter.
 func (r Request) clone() Request {
+	r.Account.Regions = slices.Clone(r.Account.Regions)
 	r.Clocks = maps.Clone(r.Clocks)
 	r.Counts = maps.Clone(r.Counts)
 	r.Answers = slices.Clone(r.Answers)

@@ -75,8 +75,15 @@ func States() []State {
 	return []State{Pending, Approved, Granting, Active, Revoking, Revoked, Reported, Closed, Denied, Cancelled, Expired, Failed}
 }
 
-// Ended says whether nothing will ever happen to a request in this state.
-func (s State) Ended() bool { return len(transitions[s]) == 0 }
+// Ended says whether nothing will ever happen to a request in this state. A state that is not in the list has not ended: what is not
+// understood is looked at, not forgotten.
+func (s State) Ended() bool {
+	switch s {
+	case Closed, Denied, Cancelled, Expired, Failed:
+		return true
+	}
+	return false
+}
 
 // MayHaveAccess says whether a request in this state can have access in AWS, known or not.
 func (s State) MayHaveAccess() bool { return s == Granting || s == Active || s == Revoking }

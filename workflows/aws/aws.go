@@ -23,7 +23,8 @@ type Config struct {
 	MemberRole  string // name of the role assumed in each account to read its CloudTrail; empty: the bot's own credentials
 	OwnerRole   string // ARN of a role in the account that owns Identity Center; empty: the bot's own credentials
 
-	// HTTP carries the calls in place of the SDK's own client, credentials' calls included. nil: the SDK's.
+	// HTTP carries the calls in place of the SDK's own client; what the credentials' chain asks (instance metadata, single sign-on)
+	// still goes by the SDK's. nil: the SDK's for all.
 	HTTP   sdk.HTTPClient
 	Limits Limits
 	Log    *slog.Logger          // nil: slog.Default()
@@ -63,14 +64,12 @@ func Connect(ctx context.Context, cfg Config) (*Connection, error) {
 	if cfg.Region == "" {
 		return nil, fmt.Errorf("the Region of Identity Center is not set: identity_center.region in the policy")
 	}
-	var opts []func(*config.LoadOptions) error
-	if cfg.HTTP != nil {
-		opts = append(opts, config.WithHTTPClient(cfg.HTTP))
-	}
-	opts = append(opts, config.WithDefaultRegion(cfg.Region))
-	base, err := config.LoadDefaultConfig(ctx, opts...)
+	base, err := config.LoadDefaultConfig(ctx, config.WithDefaultRegion(cfg.Region))
 	if err != nil {
 		return nil, fmt.Errorf("loading the AWS configuration: %w", err)
+	}
+	if cfg.HTTP != nil {
+		base.HTTPClient = cfg.HTTP // not by an option: the SDK refuses to combine that with AWS_CA_BUNDLE
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()

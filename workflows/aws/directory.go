@@ -38,6 +38,7 @@ func (d *Directory) Warm(ctx context.Context, groups []string) error {
 // known: who it is, then description and memberships at the same time. store.ErrNobody and store.ErrSeveral are answers; any
 // other error means that the directory did not answer.
 func (d *Directory) Find(ctx context.Context, email string, groups []string) (store.Principal, error) {
+	email = strings.TrimSpace(email)
 	// The groups' ids are fetched while the person is looked for, so that cold caches cost no round trip more.
 	g, gctx := errgroup.WithContext(ctx)
 	var userID string
@@ -64,7 +65,6 @@ func (d *Directory) Find(ctx context.Context, email string, groups []string) (st
 // Where nobody has the address, it is tried as a user name, which is the only other attribute that can be asked for:
 // identity providers commonly provision the address as userName and leave emails empty.
 func (d *Directory) userByEmail(ctx context.Context, email string) (string, error) {
-	email = strings.TrimSpace(email)
 	if !looksLikeEmail(email) {
 		return "", store.ErrNobody
 	}

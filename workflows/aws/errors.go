@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	identity "github.com/aws/aws-sdk-go-v2/service/identitystore/types"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"breakglass/store"
 )
@@ -18,17 +19,19 @@ import (
 const (
 	codeNotFound = "ResourceNotFoundException"
 	codeConflict = "ConflictException"
+	codeQuota    = "ServiceQuotaExceededException"
 )
 
 // refusals are the codes of answers that trying again will not change. Everything else is a fault that may pass: throttling, a 5xx, a
 // lost connection, and credentials that are about to be rotated too.
 var refusals = map[string]bool{
-	"AccessDeniedException":         true,
-	"AccessDenied":                  true, // STS and other query protocols
-	"UnauthorizedOperation":         true,
-	"ValidationException":           true,
-	codeNotFound:                    true,
-	"ServiceQuotaExceededException": true,
+	"AccessDeniedException": true,
+	"AccessDenied":          true, // STS and other query protocols
+	"UnauthorizedOperation": true,
+	"ValidationException":   true,
+	"ValidationError":       true, // the same in query protocols
+	codeNotFound:            true,
+	codeQuota:               true,
 }
 
 // code is AWS's error code, "" where AWS did not answer.
@@ -74,6 +77,7 @@ var throttles = retry.ThrottleErrorCode{Codes: retry.DefaultThrottleErrorCodes}
 // outcomeOf sorts an answer into the few classes that are counted and repeated by.
 func outcomeOf(err error) string {
 	var late *timeoutError
+	var answer *smithyhttp.ResponseError
 	switch c := code(err); {
 	case err == nil:
 		return "ok"
@@ -89,6 +93,8 @@ func outcomeOf(err error) string {
 		return "timeout"
 	case errors.Is(err, context.Canceled):
 		return "cancelled"
+	case errors.As(err, &answer) && answer.HTTPStatusCode() >= 400 && answer.HTTPStatusCode() < 500:
+		return "rejected" // our credentials, mostly: it may pass, but not at once
 	}
 	return "fault"
 }

@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -50,7 +51,7 @@ func (ic *IdentityCenter) Assign(ctx context.Context, t store.Tuple) (string, er
 				PrincipalId: &t.UserID, PrincipalType: types.PrincipalTypeUser})
 		})
 		if err != nil {
-			return err
+			return ic.onlyBusy(ctx, instance, err)
 		}
 		change, err = changeID(out.AccountAssignmentCreationStatus)
 		return err
@@ -83,6 +84,26 @@ func (ic *IdentityCenter) Unassign(ctx context.Context, t store.Tuple) (string, 
 		return "", fmt.Errorf("removing the assignment: %w", store.ErrGone)
 	}
 	return change, explain("removing the assignment", err)
+}
+
+// errBusy stands for a quota that frees itself.
+var errBusy = errors.New("Identity Center has as many changes under way as it takes")
+
+// onlyBusy tells two things apart that AWS answers with one code, ServiceQuotaExceededException: fifteen creations under way, ours
+// of before a restart or others', which passes; and an account or instance that is full, which does not. So where AWS says it, it is
+// asked how many are under way.
+func (ic *IdentityCenter) onlyBusy(ctx context.Context, instance string, err error) error {
+	if code(err) != codeQuota {
+		return err
+	}
+	out, lerr := call(ctx, ic.c, ic.c.ssoAdmin, "ListAccountAssignmentCreationStatus", reading, func(ctx context.Context) (*ssoadmin.ListAccountAssignmentCreationStatusOutput, error) {
+		return ic.c.admin.ListAccountAssignmentCreationStatus(ctx, &ssoadmin.ListAccountAssignmentCreationStatusInput{
+			InstanceArn: &instance, Filter: &types.OperationStatusFilter{Status: types.StatusValuesInProgress}})
+	})
+	if lerr == nil && len(out.AccountAssignmentsCreationStatus) < ic.out.most/2 {
+		return err
+	}
+	return errBusy // where that cannot be asked, trying again is the safer reading
 }
 
 // changeID is the id of an accepted change. It is polled for even where AWS says that it is done already, so that there is one way.

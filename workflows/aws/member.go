@@ -74,10 +74,11 @@ func partition(region string) string {
 func inWords(err error, what string) string {
 	var role *roleError
 	if errors.As(err, &role) {
+		name := clean(role.role[strings.LastIndexByte(role.role, '/')+1:], 64)
 		if refusals[code(err)] {
-			return fmt.Sprintf("the role %s cannot be assumed: does it exist, and does it trust the bot?", role.role)
+			return fmt.Sprintf("the role %s cannot be assumed: does it exist there, and trust the bot?", name)
 		}
-		return fmt.Sprintf("the role %s could not be assumed: %s", role.role, faultInWords(err))
+		return fmt.Sprintf("the role %s could not be assumed: %s", name, faultInWords(err))
 	}
 	switch code(err) {
 	case "AccessDeniedException", "AccessDenied", "UnauthorizedOperation":

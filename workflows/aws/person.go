@@ -79,9 +79,7 @@ func emailOf(all []types.Email) string {
 	return ""
 }
 
-// managerOf finds the manager's user id in the extension: manager.value by the API reference. SCIM clients are seen to send
-// other shapes, and what they send is handed on: names in another case, a bare string, or a $ref that ends in the id. What
-// cannot be a user id is no manager.
+// managerOf reads the extension.
 func managerOf(doc document.Interface) string {
 	if doc == nil {
 		return ""
@@ -90,6 +88,13 @@ func managerOf(doc document.Interface) string {
 	if err := doc.UnmarshalSmithyDocument(&ext); err != nil {
 		return ""
 	}
+	return managerIn(ext)
+}
+
+// managerIn finds the manager's user id in the extension: manager.value by the API reference. SCIM clients are seen to send
+// other shapes, and what they send is handed on: names in another case, a bare string, or a $ref that ends in the id. What
+// cannot be a user id is no manager.
+func managerIn(ext map[string]any) string {
 	switch m := field(ext, "manager").(type) {
 	case string:
 		return userID(m)

@@ -98,6 +98,9 @@ func troubles(err error, oldest time.Time, unreadable int) string {
 		if s != "" {
 			s += "; "
 		}
+		if unreadable == 1 {
+			return s + "1 event could not be understood"
+		}
 		s += fmt.Sprintf("%d events could not be understood", unreadable)
 	}
 	return s

@@ -36,7 +36,7 @@ func (r *reader) approval(s fields) (a Approval, sound bool) {
 	}
 	const people = "name the sets of people whose word it takes"
 	if f.has("all_of") {
-		a.AllOf = texts(r.deciders(f.filled("all_of", r.name, people), true))
+		a.AllOf = texts(r.deciders(f.filled("all_of", r.any, people), true))
 		if len(a.AllOf) > maxAllOf {
 			f.bad("all_of", fmt.Sprintf("has more than %d sets", maxAllOf), "ask for fewer people")
 		}
@@ -44,7 +44,7 @@ func (r *reader) approval(s fields) (a Approval, sound bool) {
 			f.bad("count", "goes with any_of only", "all_of takes one person for each set; remove the key")
 		}
 	} else {
-		a.AnyOf = texts(r.deciders(f.filled("any_of", r.name, people), true))
+		a.AnyOf = texts(r.deciders(f.filled("any_of", r.any, people), true))
 		a.Count = f.number("count", 1, 1, 100)
 	}
 	sound = len(r.faults)+r.untold == before && !slices.ContainsFunc(a.Sets(), func(n string) bool { return r.broken[n] })

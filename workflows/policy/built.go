@@ -27,6 +27,9 @@ func notBuilt() []feature {
 
 // fromOrganizations says whether a scenario names an account that only Organizations could know.
 func fromOrganizations(p *Policy, s Scenario) bool {
+	if len(p.AccountsFrom) == 0 {
+		return false // then Parse has seen to it that all are known
+	}
 	for _, a := range s.Accounts {
 		if _, known := p.Account(a); !known {
 			return true

@@ -169,7 +169,11 @@ func (p *Policy) MayRequest(scenario, account string, d time.Duration, who Perso
 	}
 	s, ok := p.Scenario(scenario)
 	if !ok {
-		problem, remedy := unknown("scenario", scenario, p.offered(who))
+		offered := p.offered(who)
+		problem, remedy := unknown("scenario", scenario, offered)
+		if len(offered) == 0 {
+			remedy = "there is none that you may ask for"
+		}
 		return no(CodeScenario, sentence(problem)+" "+sentence(remedy))
 	}
 	if !p.inAny(s.Eligible, who) {

@@ -87,7 +87,7 @@ func summary(facts []fact) string {
 		switch v := f.shown(); v {
 		case "none", "false", "0":
 		default:
-			parts = append(parts, f.key+" "+v)
+			parts = append(parts, strings.TrimSpace(f.key+" "+v))
 		}
 	}
 	if len(parts) == 0 {

@@ -108,7 +108,7 @@ func (p *Policy) explain(s Scenario, stand Ends) ScenarioExplanation {
 		Approvers: p.setsExplained(s.Approval.Sets()),
 		Lasts:     lasting(s),
 		Ends:      ends(s, stand),
-		Ticket:    "A ticket is " + s.Ticket.words() + ".",
+		Ticket:    ticketWords(s.Ticket),
 		After:     p.after(s),
 		NotYet:    p.Unbuilt(s),
 	}
@@ -120,6 +120,13 @@ func (p *Policy) setsExplained(names []string) (out []SetExplanation) {
 		out = append(out, SetExplanation{Set: n, Groups: set.Groups, Emails: set.Emails})
 	}
 	return out
+}
+
+func ticketWords(t TicketRule) string {
+	if t.Within > 0 {
+		return "A ticket " + t.words() + "."
+	}
+	return "A ticket is " + t.words() + "."
 }
 
 func grants(g Grant) string {

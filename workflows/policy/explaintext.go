@@ -150,11 +150,11 @@ func (e RequestExplanation) WriteText(to io.Writer) error {
 	w.line("because", e.Verdict.Why)
 	w.line("manager", e.ManagerOf)
 	if a := e.Asked; a != nil {
-		asked := append([]string{}, a.Groups...)
-		w.line("asked", strings.Join(append(asked, a.Emails...), ", "))
 		if a.Manager != "" {
 			w.line("manager", "Identity Center user "+a.Manager+", told first")
 		}
+		asked := append([]string{}, a.Groups...)
+		w.line("asked", strings.Join(append(asked, a.Emails...), ", "))
 		w.line("mentioned", strings.Join(a.Mentions, ", "))
 	}
 	for _, d := range e.Deciders {

@@ -50,14 +50,15 @@ func (f Faults) Error() string {
 // pos is a place in the file.
 type pos struct{ line, col int }
 
-// fault notes a fault; nothing stops at one, so that a person can mend them all in one sitting.
+// fault notes a fault; nothing stops at one, so that a person can mend them all in one sitting. What it
+// says may hold a piece of the file, and goes to terminals and channels: it is kept to what can be seen.
 func (r *reader) fault(at pos, field, problem, remedy string) {
 	if len(r.faults) >= maxFaults {
 		r.untold++
 		return
 	}
 	r.faults = append(r.faults, Fault{File: r.file, Line: max(at.line, 1), Column: max(at.col, 1),
-		Field: field, Problem: problem, Remedy: remedy})
+		Field: strings.Map(visible, field), Problem: strings.Map(visible, problem), Remedy: strings.Map(visible, remedy)})
 }
 
 // err is what was found, in the order of the file, or nil.

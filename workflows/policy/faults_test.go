@@ -35,6 +35,7 @@ func TestFaults(t *testing.T) {
 		{"section twice", "lockdown: [", "lockdown: []\n§lockdown: [", `lockdown: stands twice`},
 		{"merge key", "    tier: 0", "    tier: 0\n    §<<: {instant: false}", `a merge key`},
 		{"tag", "    tier: 0", "    tier: §!!int 0", `has a YAML tag`},
+		{"anchor twice", "eligible: [sre-oncall]", "eligible: &a [sre-oncall]\n    may_assume: §&a [x]", `a second anchor "a"`},
 		{"no such anchor", "    tier: 0", "    tier: 0\n    with: §*nothing", `no anchor "nothing"`},
 		{"complex key", "    tier: 0", "    tier: 0\n    ? [a, b]\n    §: c", `not YAML: found an invalid key for this map`},
 		{"explicit key", "    tier: 0", "    tier: 0\n    §? instant2\n    : c", `a key that is no plain word`},
@@ -96,7 +97,7 @@ func TestFaults(t *testing.T) {
 		{"no account", "accounts: [prod-wealth, prod-cash, prod-9squid]", "accounts: §[]", `scenarios.emergency.accounts: is empty`},
 		{"account of a group", "    grant: {group: grp-forge-vpn-prod-cash}", "    grant: {group: grp-forge-vpn-prod-cash}\n    accounts: §[dev]", `a group is not granted in an account`},
 		{"unknown set", "eligible: [sre-oncall]", "eligible: [§sre-oncal]", `scenarios.emergency.eligible[0]: unknown set of people "sre-oncal"; did you mean sre-oncall?`},
-		{"address for a set", "notify: [security-lead, incident-manager]", "notify: [§a@forge.example]", `"a@forge.example" is not a name`},
+		{"address for a set", "notify: [security-lead, incident-manager]", "notify: [§a@forge.example]", `"a@forge.example" is no set of people; addresses go into a set under people`},
 		{"manager asks", "eligible: [sre-oncall]", "eligible: [§manager]", `"manager" means nobody here`},
 		{"nobody may ask", "eligible: [sre-oncall]", "eligible: §[]", `scenarios.emergency.eligible: is empty`},
 		{"mention only may ask", "  senior-engineers: {groups: [grp-forge-platform-admins]}", `  senior-engineers: {mention: "@seniors"}`, ``},
@@ -126,6 +127,7 @@ func TestFaults(t *testing.T) {
 		{"manager is one person", adminApproval, "approval: §{any_of: [manager], count: 2}", `can never be given: it takes 2 different people`},
 		{"count with manager", adminApproval, "approval: {any_of: [manager, security-lead], count: 2}", ``},
 		{"all of one person", "[incident.manager@forge.example]", "[Security.Lead@forge.example]", ``},
+		{"two people for three sets", "    approval: {all_of: [security-lead, incident-manager]}", "    approval: §{all_of: [one, two, three]}", `can never be given: it takes 3 different people`},
 		{"set twice", adminApproval, "approval: {all_of: [security-lead, §security-lead]}", `stands twice`},
 		{"requester alone", "    eligible: [sre-oncall]\n    grant: {iam_role: BreakGlassAdminRole}        # trust opened for the requester's IAM user, with MFA, until the expiry\n    approval: {all_of: [security-lead, incident-manager]}",
 			"    eligible: [security-lead]\n    grant: {iam_role: X}\n    approval: §{any_of: [security-lead]}", `"security.lead@forge.example" may ask for this, and without them too few are left`},
@@ -207,6 +209,10 @@ func TestFaults(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			text := changed(t, tt.from, tt.to)
+			if strings.Contains(text, "[one, two, three]") {
+				pair := "{emails: [x@forge.example, y@forge.example]}"
+				text = strings.Replace(text, "  senior-engineers:", "  one: "+pair+"\n  two: "+pair+"\n  three: "+pair+"\n  senior-engineers:", 1)
+			}
 			var want []string
 			before, _, marked := strings.Cut(text, mark)
 			if listed, ok := special[tt.name]; ok && !marked {

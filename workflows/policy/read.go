@@ -52,7 +52,7 @@ func (r *reader) root(n *node) {
 	p.Reconcile = r.reconcile(f)
 	p.Scenarios = r.readScenarios(f)
 	p.Requests = r.requests(f)
-	p.Lockdown = texts(r.deciders(f.list("lockdown", r.name), false))
+	p.Lockdown = texts(r.deciders(f.list("lockdown", r.any), false))
 	p.Tracker = r.tracker(f)
 	if s, ok := f.section("watch", "roles"); ok {
 		p.Watch.Roles = texts(s.list("roles", r.watched))

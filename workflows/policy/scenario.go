@@ -56,7 +56,7 @@ func (r *reader) scenario(s fields, name string) Scenario {
 	}
 	sc.Grant = r.grant(s)
 	sc.Accounts = r.scenarioAccounts(s, sc.Grant)
-	eligible := r.deciders(s.filled("eligible", r.name, "name the sets of people who may ask"), false)
+	eligible := r.deciders(s.filled("eligible", r.any, "name the sets of people who may ask"), false)
 	sc.Eligible = texts(eligible)
 	var sound bool
 	sc.Approval, sound = r.approval(s)
@@ -74,7 +74,7 @@ func (r *reader) scenario(s fields, name string) Scenario {
 	sc.MayAssume = texts(s.list("may_assume", r.assumable))
 	sc.Start = s.choice("start", StartNow, StartNow, StartLater)
 	sc.OnCall = r.onCall(s)
-	sc.Notify = texts(r.setNames(s.list("notify", r.name), true))
+	sc.Notify = texts(r.setNames(s.list("notify", r.any), true))
 	sc.Guide = s.choice("guide", "", guides()...)
 	sc.Ask = r.ask(s)
 	r.instant(s, sc)
@@ -137,7 +137,7 @@ func (r *reader) scenarioAccounts(s fields, g Grant) []string {
 		return nil // said at grant; which of the two is meant cannot be told
 	}
 	var out []string
-	for _, it := range s.filled("accounts", r.name, "name the accounts it opens") {
+	for _, it := range s.filled("accounts", r.any, "name the accounts it opens") {
 		if r.account(it) {
 			out = append(out, it.text)
 		}
@@ -236,7 +236,7 @@ func (r *reader) escalate(s fields) (out []Escalation) {
 		}
 		e.need("after", "say how long nobody has decided, as 10m")
 		step := Escalation{After: e.duration("after", 0, time.Second), Page: e.flag("page", false),
-			To: texts(r.setNames(e.filled("to", r.name, "name sets of people"), true))}
+			To: texts(r.setNames(e.filled("to", r.any, "name sets of people"), true))}
 		if len(out) > 0 && step.After > 0 && step.After <= out[len(out)-1].After {
 			e.bad("after", Span(step.After)+" does not come after the step before", "write the steps in their order")
 		}
@@ -246,7 +246,7 @@ func (r *reader) escalate(s fields) (out []Escalation) {
 }
 
 func (r *reader) with(s fields, name string) (out []string) {
-	for _, it := range s.list("with", r.name) {
+	for _, it := range s.list("with", r.any) {
 		switch {
 		case it.text == name:
 			r.fault(it.at, it.path, "is the scenario itself", "remove it")

@@ -36,7 +36,7 @@ func (r *reader) reconcile(f fields) Reconcile {
 		if !ok {
 			continue
 		}
-		st := Standing{Account: e.must("account", r.name), PermissionSet: e.must("permission_set", r.permissionSet),
+		st := Standing{Account: e.must("account", r.any), PermissionSet: e.must("permission_set", r.permissionSet),
 			Group: e.must("group", r.group)}
 		if st.Account != "" {
 			r.account(item{st.Account, e.where("account"), join(e.path, "account")})
@@ -144,15 +144,15 @@ func (r *reader) report(f fields) Report {
 	return out
 }
 
-// monthly checks the calendar with the parser that will run it. That parser would take a zone of its
-// own and intervals (and panics at "TZ=" without a space), so a line must begin as five fields do.
+// monthly checks the calendar with the parser that will run it. That parser would also take a zone of
+// its own and intervals, and panics at "TZ=" without a space: five fields keep all of these out.
 func (r *reader) monthly(s fields) string {
 	line := s.text("monthly", r.any)
 	if line == "" {
 		return ""
 	}
 	const remedy = `write five fields, as "0 9 1 * *": minute, hour, day, month, weekday`
-	if strings.ContainsAny(line, "=@") || len(strings.Fields(line)) != 5 {
+	if len(strings.Fields(line)) != 5 {
 		s.bad("monthly", quote(line)+" is not a calendar line", remedy)
 		return ""
 	}

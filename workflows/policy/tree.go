@@ -146,6 +146,9 @@ func (r *reader) syntax(err error) {
 	var y yaml.Error
 	if errors.As(err, &y) {
 		message = "not YAML: " + y.GetMessage()
+		if len(message) > 200 { // it may quote the file at any length
+			message = message[:200] + "..."
+		}
 		if tk := y.GetToken(); tk != nil && tk.Position != nil {
 			at = pos{tk.Position.Line, tk.Position.Column}
 		}
@@ -155,7 +158,7 @@ func (r *reader) syntax(err error) {
 
 // bounded refuses what the parser could not read in good time. It looks at tokens alone.
 func (r *reader) bounded(tokens token.Tokens) bool {
-	flow, run, marks, line, keys := 0, 0, 0, 0, 0
+	flow, run, marks, line, keys, documents := 0, 0, 0, 0, 0, 0
 	for _, tk := range tokens {
 		at := pos{tk.Position.Line, tk.Position.Column}
 		if at.line != line {
@@ -166,6 +169,11 @@ func (r *reader) bounded(tokens token.Tokens) bool {
 			}
 		}
 		switch tk.Type {
+		case token.DocumentHeaderType:
+			if documents++; documents > 1 {
+				r.fault(at, "", "a second document", "a policy is one YAML document; remove the --- line")
+				return false
+			}
 		case token.MappingStartType, token.SequenceStartType:
 			flow++
 		case token.MappingEndType, token.SequenceEndType:

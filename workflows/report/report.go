@@ -29,10 +29,10 @@ const (
 // Gather accumulates the events of one reading. Its zero value is not usable; call NewGather.
 type Gather struct {
 	known  map[string]struct{} // ids that earlier readings had
-	closed time.Time           // what happened before this was read earlier, though its ids were not kept
+	closed time.Time           // reads up to this were told earlier, though their ids were not kept
 	kinds  map[kind]*variety
 	hosts  map[netip.Addr]int
-	seen   newest
+	seen   remembered
 
 	events, writes, reads, refused, uncounted int
 }
@@ -85,11 +85,12 @@ func NewGather(earlier []store.Reading) *Gather {
 
 // Add takes one event. Events come in any order, each once.
 func (g *Gather) Add(r store.Record) {
-	if _, ok := g.known[r.ID]; ok || r.At.Before(g.closed) {
+	plain := r.ReadOnly && r.Error == ""
+	if _, ok := g.known[r.ID]; ok || plain && !r.At.After(g.closed) {
 		return
 	}
 	g.events++
-	g.seen.add(r.ID, r.At)
+	g.seen.add(stamp{r.ID, r.At, plain})
 	switch {
 	case r.Error != "":
 		g.refused++
@@ -143,7 +144,7 @@ func (g *Gather) group(r store.Record) {
 // it would have been. LeftOut is the number of calls that no deed counts.
 func (g *Gather) Reading(at, from, to time.Time, sources []store.Source) store.Reading {
 	r := store.Reading{At: at, From: from, To: to, Sources: sources, Events: g.events, Writes: g.writes, Reads: g.reads,
-		Refused: g.refused, Deeds: g.deeds(), LeftOut: g.uncounted, Addresses: g.addresses(), Seen: g.seen.ids(g.closed)}
+		Refused: g.refused, Deeds: g.deeds(), LeftOut: g.uncounted, Addresses: g.addresses(), Seen: g.seen.ids()}
 	if len(r.Deeds) > store.MostDeeds {
 		for _, d := range r.Deeds[store.MostDeeds:] {
 			r.LeftOut += d.Count
@@ -223,43 +224,49 @@ func (g *Gather) addresses() []string {
 	return said
 }
 
-// newest keeps the ids of the newest events, store.MostSeen of them, the oldest on top of the heap.
-type newest struct {
+// remembered keeps the ids by which a later reading knows what it need not tell again: store.MostSeen of them, of reads that went
+// through only the newest, since nothing hides in front of them as well as behind a flood of reads. The least worth keeping is on top
+// of the heap.
+type remembered struct {
 	kept []stamp
-	lost bool // more came than were kept
+	lost time.Time // the newest read whose id was not kept
 }
 
 type stamp struct {
-	id string
-	at time.Time
+	id    string
+	at    time.Time
+	plain bool // a read that went through
 }
 
-func (n *newest) add(id string, at time.Time) {
+func (m *remembered) add(s stamp) {
 	const room = store.MostSeen - 1 // one is left for the mark
-	if len(n.kept) < room {
-		heap.Push(n, stamp{id, at})
+	if len(m.kept) < room {
+		heap.Push(m, s)
 		return
 	}
-	n.lost = true
-	if at.After(n.kept[0].at) {
-		n.kept[0] = stamp{id, at}
-		heap.Fix(n, 0)
+	if less(m.kept[0], s) {
+		s, m.kept[0] = m.kept[0], s
+		heap.Fix(m, 0)
+	}
+	if s.plain && s.at.After(m.lost) {
+		m.lost = s.at
 	}
 }
 
-// ids are what a later reading is told by. Where not all could be kept, or were not by an earlier reading, a mark says from when
-// on they are complete: what happened before is taken for known by a later reading. That errs towards silence, for old events of
-// a session with thousands, and never calls something new that was told already.
-func (n *newest) ids(closed time.Time) []string {
-	if len(n.kept) == 0 {
+// ids are the memory as it is stored: oldest first, after a mark where reads were left out. Reads up to the mark are taken for known
+// by a later reading. Writes and refusals never are: where even they are too many, a later reading tells some of them twice,
+// which is better than once too few.
+func (m *remembered) ids() []string {
+	if len(m.kept) == 0 {
 		return nil
 	}
-	slices.SortFunc(n.kept, func(a, b stamp) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
-	ids := make([]string, 0, len(n.kept)+1)
-	if n.lost && n.kept[0].at.After(closed) {
-		ids = append(ids, mark(n.kept[0].at))
+	kept := slices.Clone(m.kept)
+	slices.SortFunc(kept, func(a, b stamp) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
+	ids := make([]string, 0, len(kept)+1)
+	if !m.lost.IsZero() {
+		ids = append(ids, mark(m.lost))
 	}
-	for _, s := range n.kept {
+	for _, s := range kept {
 		ids = append(ids, s.id)
 	}
 	return ids
@@ -277,13 +284,21 @@ func isMark(s string) (time.Time, bool) {
 	return t, err == nil
 }
 
-func (n *newest) Len() int           { return len(n.kept) }
-func (n *newest) Less(i, j int) bool { return n.kept[i].at.Before(n.kept[j].at) }
-func (n *newest) Swap(i, j int)      { n.kept[i], n.kept[j] = n.kept[j], n.kept[i] }
-func (n *newest) Push(x any)         { n.kept = append(n.kept, x.(stamp)) }
-func (n *newest) Pop() any {
-	last := len(n.kept) - 1
-	x := n.kept[last]
-	n.kept = n.kept[:last]
+// less says whether a is less worth keeping than b.
+func less(a, b stamp) bool {
+	if a.plain != b.plain {
+		return a.plain
+	}
+	return a.at.Before(b.at)
+}
+
+func (m *remembered) Len() int           { return len(m.kept) }
+func (m *remembered) Less(i, j int) bool { return less(m.kept[i], m.kept[j]) }
+func (m *remembered) Swap(i, j int)      { m.kept[i], m.kept[j] = m.kept[j], m.kept[i] }
+func (m *remembered) Push(x any)         { m.kept = append(m.kept, x.(stamp)) }
+func (m *remembered) Pop() any {
+	last := len(m.kept) - 1
+	x := m.kept[last]
+	m.kept = m.kept[:last]
 	return x
 }

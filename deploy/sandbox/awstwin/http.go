@@ -229,6 +229,9 @@ func (o *Organization) attempt(c *call, cred credential) (any, error) {
 // perform is the part that people's own sessions share with HTTP: quota, permission, the act, the trail. Lock held.
 func (o *Organization) perform(c *call) (any, error) {
 	op := c.svc.ops[c.op]
+	if op.notes != nil {
+		op.notes(c)
+	}
 	if err := o.throttle(c); err != nil {
 		return nil, err // throttled calls leave no event
 	}

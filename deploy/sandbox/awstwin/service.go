@@ -45,28 +45,31 @@ type operation struct {
 	action    string               // IAM action where it differs from prefix:name
 	resources func(*call) []string // ARNs to authorise; nil: "*"
 	context   func(*call, map[string]string)
-	anyone    bool // needs no permission (sts:GetCallerIdentity)
-	ownTrail  bool // writes its own events
+	notes     func(*call) // what the event says of the request, refused or not
+	anyone    bool        // needs no permission (sts:GetCallerIdentity)
+	ownTrail  bool        // writes its own events
 }
 
 // call is one request on its way through the twin.
 type call struct {
-	org     *Organization
-	ctx     context.Context
-	at      time.Time
-	who     *identity
-	svc     *service
-	op      string
-	region  string
-	body    []byte     // JSON, or the payload of a REST call
-	form    url.Values // query protocol
-	req     *http.Request
-	vars    map[string]string
-	ip, ua  string
-	id      string // request id
-	waited  bool   // a long poll that was told to wait has waited enough
-	trail   trailNotes
-	headers http.Header // extra headers of the answer
+	org      *Organization
+	ctx      context.Context
+	at       time.Time
+	who      *identity
+	svc      *service
+	op       string
+	region   string
+	body     []byte     // JSON, or the payload of a REST call
+	form     url.Values // query protocol
+	req      *http.Request
+	vars     map[string]string
+	ip, ua   string
+	id       string        // request id
+	waited   bool          // a long poll that was told to wait has waited enough
+	patience time.Duration // how long it wants to wait, by the real clock
+	began    time.Time
+	trail    trailNotes
+	headers  http.Header // extra headers of the answer
 }
 
 // trailNotes is what an operation adds to its own event.
@@ -127,6 +130,8 @@ func (o *Organization) allServices() map[string]*service {
 	all := map[string]*service{}
 	for _, s := range []*service{
 		ssoAdminService(), identityStoreService(), organizationsService(), cloudTrailService(), stsService(), portalService(),
+		iamService(), schedulerService(), ssmService(), secretsService(), sqsService(), s3Service(), sesService(),
+		ec2Service(), logsService(), rdsService(), dynamoService(),
 	} {
 		all[s.name] = s
 	}

@@ -125,8 +125,7 @@ func (w *Workspace) serveAPI(rw http.ResponseWriter, r *http.Request, method str
 	}
 	w.journal(c, answer, apiErr, start, fault)
 	if fault.hangs() { // the work is done, the caller never learns of it
-		<-r.Context().Done()
-		panic(http.ErrAbortHandler)
+		w.hangUp(r)
 	}
 	w.write(rw, answer, apiErr)
 }

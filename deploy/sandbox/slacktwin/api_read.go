@@ -126,7 +126,10 @@ func conversationsOpen(w *Workspace, c *call) (obj, *apiError) {
 		return nil, fail("users_list_not_supplied")
 	}
 	if strings.Contains(users, ",") {
-		return nil, w.need("mpim:write,twin:group-direct-messages-are-not-modelled")
+		if err := w.need("mpim:write"); err != nil {
+			return nil, err
+		}
+		return nil, fail("twin_has_no_group_direct_messages")
 	}
 	u := w.users.get(users)
 	switch {

@@ -26,6 +26,10 @@ type envelope struct {
 	payload obj
 	accepts bool // whether the acknowledgement may carry a payload
 	attempt int  // redelivery, for events only
+
+	// done applies what the acknowledgement says, with mu held and before the app's next call is answered: what an app
+	// does after its acknowledgement must find the acknowledgement's effect.
+	done func(payload json.RawMessage)
 }
 
 // deliver sends to one socket, each in its turn, and waits for the acknowledgement. It returns the payload of the
@@ -43,7 +47,12 @@ func (w *Workspace) deliver(ctx context.Context, e envelope) (json.RawMessage, e
 	s := w.sockets[w.turn%len(w.sockets)]
 	id := random()
 	wait := make(chan json.RawMessage, 1)
-	w.pending[id] = wait
+	w.pending[id] = func(payload json.RawMessage) {
+		if e.done != nil {
+			e.done(payload)
+		}
+		wait <- payload
+	}
 	w.mu.Unlock()
 	defer func() {
 		w.mu.Lock()

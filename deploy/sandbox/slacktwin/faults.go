@@ -93,6 +93,15 @@ func (f *faults) delay(ctx context.Context, method string) {
 	}
 }
 
+// hangUp never answers: it waits until the caller gives up.
+func (w *Workspace) hangUp(r *http.Request) {
+	select {
+	case <-r.Context().Done():
+	case <-w.ctx.Done():
+	}
+	panic(http.ErrAbortHandler)
+}
+
 // hangs says that the work is done and no answer given.
 func (f fault) hangs() bool { return f.how == FailTimeout }
 

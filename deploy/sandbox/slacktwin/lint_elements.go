@@ -162,19 +162,24 @@ func checkMenu(l *lint, ptr string, e obj) {
 		return
 	}
 	on := offered(e)
-	chosen := list(e, "initial_options")
-	if one := e["initial_option"]; one != nil {
-		chosen = append([]any{one}, chosen...)
+	if one := e["initial_option"]; one != nil && !among(on, one) {
+		l.bad(ptr+"/initial_option", "initial option must match one of the options")
 	}
-	for i, c := range chosen {
-		found := false
-		for _, o := range on {
-			found = found || reflect.DeepEqual(o, c)
-		}
-		if !found {
-			l.bad(fmt.Sprintf("%s/initial_option/%d", ptr, i), "initial option must match one of the options")
+	for i, c := range list(e, "initial_options") {
+		if !among(on, c) {
+			l.bad(fmt.Sprintf("%s/initial_options/%d", ptr, i), "initial option must match one of the options")
 		}
 	}
+}
+
+// among says whether exactly this option is offered.
+func among(offered []any, o any) bool {
+	for _, x := range offered {
+		if reflect.DeepEqual(x, o) {
+			return true
+		}
+	}
+	return false
 }
 
 // offered lists the options of a menu, groups unfolded.

@@ -60,6 +60,17 @@ func (w *Workspace) message(channel, ts string) *Message {
 	return all[i]
 }
 
+// Message finds one message by its identity, without going through the whole channel; false if there is none.
+func (w *Workspace) Message(channel, ts string) (Message, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m := w.message(channel, ts)
+	if m == nil {
+		return Message{}, false
+	}
+	return w.show(m, ""), true
+}
+
 // compareTS orders timestamps; those of one century have one length, so text would do, tests in the year 2000 and
 // after a long skip do not.
 func compareTS(a, b string) int {

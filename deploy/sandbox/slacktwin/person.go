@@ -124,28 +124,28 @@ func (p *Person) Command(ctx context.Context, line string) (*Reply, error) {
 		"api_app_id": p.w.cfg.AppID, "is_enterprise_install": "false", "response_url": p.w.newResponseURL("commands", r.url),
 		"trigger_id": p.w.newTrigger(u.ID, "")}
 	p.w.mu.Unlock()
-	ack, err := p.w.deliver(ctx, envelope{kind: "slash_commands", payload: payload, accepts: true})
+	_, err = p.w.deliver(ctx, envelope{kind: "slash_commands", payload: payload, accepts: true,
+		done: func(ack json.RawMessage) { p.w.slashAck(r, ack) }})
 	if err != nil {
 		return nil, fmt.Errorf("%s failed: %w", name, err)
 	}
-	return r, p.w.slashAck(r, ack)
-}
-
-// slashAck posts the message in a command's acknowledgement, if there is one.
-func (w *Workspace) slashAck(r *Reply, payload json.RawMessage) error {
-	w.mu.Lock()
-	if ack, _ := decode(payload).(obj); len(ack) > 0 {
-		if problems := lintSlashAck(ack); len(problems) > 0 {
-			w.refuse("ack:slash_commands", invalid("invalid_response", problems), string(payload))
-		} else if err := w.answerInteraction(r.url, &call{args: ack}); err != nil {
-			w.refuse("ack:slash_commands", err, string(payload))
-		}
-	}
-	w.mu.Unlock()
 	if posted := r.Messages(); len(posted) > 0 {
 		r.Text, r.Blocks, r.TS = posted[0].Text, posted[0].Blocks, posted[0].TS
 	}
-	return nil
+	return r, nil
+}
+
+// slashAck posts the message in a command's acknowledgement, if there is one. The caller holds mu.
+func (w *Workspace) slashAck(r *Reply, payload json.RawMessage) {
+	ack, _ := decode(payload).(obj)
+	if len(ack) == 0 {
+		return
+	}
+	if problems := lintSlashAck(ack); len(problems) > 0 {
+		w.refuse("ack:slash_commands", invalid("invalid_response", problems), string(payload))
+	} else if err := w.answerInteraction(r.url, &call{args: ack}); err != nil {
+		w.refuse("ack:slash_commands", err, string(payload))
+	}
 }
 
 var mention = regexp.MustCompile(`[@#][\w.-]+`)

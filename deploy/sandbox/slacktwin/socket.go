@@ -228,9 +228,9 @@ func (w *Workspace) acknowledged(envelope string, payload json.RawMessage) {
 		w.refuse("ack", &apiError{code: "ack_too_large", messages: []string{"payload of 20 KB or more, dropped silently"}}, string(payload[:200]))
 		return
 	}
-	if wait := w.pending[envelope]; wait != nil {
+	if done := w.pending[envelope]; done != nil {
 		delete(w.pending, envelope)
-		wait <- payload
+		done(payload)
 	}
 }
 

@@ -11,10 +11,13 @@ import (
 
 // Times of what an interaction gives the app (docs: "Handling user interaction").
 const (
-	triggerLife     = 3 * time.Second
-	responseLife    = 30 * time.Minute
-	responseUses    = 5
-	triggerRemember = 10 * time.Minute // how long an old one is told from an unknown one
+	triggerLife  = 3 * time.Second
+	responseLife = 30 * time.Minute
+	responseUses = 5
+
+	// How long an old one is told from an unknown one.
+	triggerRemember  = 10 * time.Minute
+	responseRemember = 2 * responseLife
 )
 
 // trigger lets the app open one view for the person who acted.
@@ -28,14 +31,14 @@ type trigger struct {
 // newTrigger: the caller holds mu.
 func (w *Workspace) newTrigger(user, view string) string {
 	now := w.cfg.Now()
-	for id, t := range w.triggers {
-		if now.Sub(t.at) > triggerRemember {
-			delete(w.triggers, id)
-		}
+	for len(w.triggerAge) > 0 && now.Sub(w.triggers[w.triggerAge[0]].at) > triggerRemember {
+		delete(w.triggers, w.triggerAge[0])
+		w.triggerAge = w.triggerAge[1:]
 	}
 	w.seq++
 	id := fmt.Sprintf("%d.%d.%s", now.UnixMilli(), w.seq, random())
 	w.triggers[id] = &trigger{user: user, view: view, at: now}
+	w.triggerAge = append(w.triggerAge, id)
 	return id
 }
 
@@ -67,8 +70,13 @@ type responseURL struct {
 // newResponseURL: kind is "commands" or "actions". The caller holds mu.
 func (w *Workspace) newResponseURL(kind string, u *responseURL) string {
 	u.at = w.cfg.Now()
+	for len(w.urlAge) > 0 && u.at.Sub(w.urls[w.urlAge[0]].at) > responseRemember {
+		delete(w.urls, w.urlAge[0])
+		w.urlAge = w.urlAge[1:]
+	}
 	path := "/" + kind + "/" + w.cfg.TeamID + "/" + random()
 	w.urls[path] = u
+	w.urlAge = append(w.urlAge, path)
 	return w.base() + path
 }
 
@@ -91,8 +99,7 @@ func (w *Workspace) serveResponseURL(rw http.ResponseWriter, r *http.Request) {
 	}
 	w.journal(c, nil, apiErr, start, fault)
 	if fault.hangs() {
-		<-r.Context().Done()
-		panic(http.ErrAbortHandler)
+		w.hangUp(r)
 	}
 	if apiErr == nil {
 		io.WriteString(rw, "ok") //nolint:errcheck // a caller that left needs no answer

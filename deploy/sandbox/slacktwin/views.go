@@ -319,7 +319,9 @@ func (w *Workspace) submitted(v *view, payload json.RawMessage) error {
 		}
 		w.push(v.user, next)
 	default:
-		w.pop(v.user)
+		if w.top(v.user) == v { // the app may have pushed another on top meanwhile
+			w.pop(v.user)
+		}
 	}
 	w.changed()
 	return nil

@@ -60,17 +60,18 @@ type Workspace struct {
 	scopes   map[string]bool
 	events   map[string]bool
 
-	triggers  map[string]*trigger
-	urls      map[string]*responseURL
-	views     map[string]*view   // every open view by id
-	stacks    map[string][]*view // modal stack of a person, root first
-	homes     map[string]*view
-	confirmed map[string]string // text of the last confirm dialog a person saw
+	triggers           map[string]*trigger
+	urls               map[string]*responseURL // by path
+	triggerAge, urlAge []string                // oldest first, to forget them by
+	views              map[string]*view        // every open view by id
+	stacks             map[string][]*view      // modal stack of a person, root first
+	homes              map[string]*view
+	confirmed          map[string]string // text of the last confirm dialog a person saw
 
 	tickets  map[string]time.Time // unused Socket Mode tickets and when they were made
 	sockets  []*socket
-	turn     int // which socket gets the next envelope
-	pending  map[string]chan json.RawMessage
+	turn     int                              // which socket gets the next envelope
+	pending  map[string]func(json.RawMessage) // by envelope, run with mu held
 	inflight int
 
 	quota    quota
@@ -109,7 +110,7 @@ func New(cfg Config) *Workspace {
 		cfg: cfg, methods: methodTable(), ctx: ctx, cancel: cancel,
 		messages: map[string][]*Message{}, triggers: map[string]*trigger{}, urls: map[string]*responseURL{},
 		views: map[string]*view{}, stacks: map[string][]*view{}, homes: map[string]*view{}, confirmed: map[string]string{},
-		tickets: map[string]time.Time{}, pending: map[string]chan json.RawMessage{},
+		tickets: map[string]time.Time{}, pending: map[string]func(json.RawMessage){},
 		quota: newQuota(), watchers: map[chan struct{}]bool{},
 	}
 	w.SetScopes(cfg.Scopes)

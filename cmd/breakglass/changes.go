@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"breakglass/handlers"
+	"breakglass/store"
+	"breakglass/workflows"
+	"breakglass/workflows/policy"
+)
+
+// What changes under a running bot is announced, never taken over in silence: the policy, a channel, whom a Slack account belongs to.
+
+// factPolicy keeps the text of the policy in force, so that the next start can tell what is different.
+const factPolicy = "policy"
+
+// announcePolicy compares the policy with the last one in force and tells the requests channel of every difference.
+func (p *program) announcePolicy(by store.By, pol *policy.Policy) error {
+	text, known, err := p.db.Fact(factPolicy)
+	if err != nil {
+		return err
+	}
+	now, err := os.ReadFile(p.env.Policy)
+	if err != nil {
+		return usagef("read the policy: %w", err)
+	}
+	if known && text == string(now) {
+		return nil
+	}
+	data := map[string]string{"hash": pol.Hash}
+	if known {
+		diff := []string{"the former one can no longer be read"}
+		if was, err := policy.Parse("the former policy", []byte(text)); err == nil {
+			diff = policy.Diff(was, pol)
+		}
+		data["diff"] = strings.Join(diff, "\n")
+		n := store.Notice{Kind: workflows.NoticePolicy, Lane: "policy", Data: data}
+		if err := p.db.Tell(by, n, store.EventPolicy, data); err != nil {
+			return err
+		}
+	}
+	return p.db.SetFact(by, factPolicy, string(now), store.EventPolicy, map[string]string{"hash": pol.Hash})
+}
+
+// watchPolicy takes up a changed policy on SIGHUP. A faulty one is refused and the old one stays in force.
+func (p *program) watchPolicy(ctx context.Context) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+			if err := p.reload(); err != nil {
+				p.log.Error("the changed policy is not taken up; the old one stays in force", "err", err)
+			}
+		}
+	}
+}
+
+func (p *program) reload() error {
+	pol, err := readPolicy(p.env.Policy)
+	if err != nil {
+		return err
+	}
+	by := store.By{Actor: store.Officer("SIGHUP"), At: store.Moment(p.now())}
+	if err := p.announcePolicy(by, pol); err != nil {
+		return err
+	}
+	p.pol.Store(pol)
+	p.log.Info("policy taken up", "hash", pol.Hash)
+	p.engine.Nudge()
+	return nil
+}
+
+func (p *program) channels(ctx context.Context) (requests, incidents string, err error) {
+	if requests, err = p.rooms.ID(ctx, handlers.RoleRequests); err != nil {
+		return "", "", err
+	}
+	incidents, err = p.rooms.ID(ctx, handlers.RoleIncidents)
+	return requests, incidents, err
+}
+
+func (p *program) channelRenamed(_ context.Context, id, name string) {
+	role, was, err := p.rooms.Renamed(id, name)
+	if err != nil {
+		p.log.Error("a channel was renamed and that could not be recorded", "err", err)
+		return
+	}
+	if role == "" {
+		return
+	}
+	data := map[string]string{"role": role, "id": id, "was": was, "is": name}
+	by := store.By{Actor: store.Bot(), At: store.Moment(p.now())}
+	n := store.Notice{Kind: workflows.NoticeChannel, Lane: "channels", Data: data}
+	if err := p.db.Tell(by, n, store.EventChannel, data); err != nil {
+		p.log.Error("a channel was renamed and that could not be recorded", "err", err)
+	}
+	p.engine.Nudge()
+}
+
+func (p *program) channelMoved(_ context.Context, was, is string) {
+	if role, err := p.rooms.Moved(was, is); err != nil {
+		p.log.Error("a channel has a new id and that could not be recorded", "role", role, "err", err)
+	}
+}
+
+func (p *program) channelShared(ctx context.Context, id string) {
+	requests, incidents, err := p.channels(ctx)
+	if err == nil && id != requests && id != incidents {
+		return
+	}
+	p.log.Error("a channel of ours was shared with another organisation: its people can read requests, and their clicks are refused. Name another channel in the policy", "channel", id)
+}
+
+// personChanged announces that a Slack account suddenly belongs to another AWS user. It was refused already.
+func (p *program) personChanged(_ context.Context, slackID, was, is string) {
+	data := map[string]string{"slack": slackID, "was": was, "is": is}
+	by := store.By{Actor: store.Bot(), At: store.Moment(p.now())}
+	n := store.Notice{Kind: workflows.NoticePerson, Lane: "people", Data: data}
+	if err := p.db.Tell(by, n, store.EventPerson, data); err != nil {
+		p.log.Error("a person changed and that could not be recorded", "slack", slackID, "err", err)
+	}
+	p.engine.Nudge()
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"breakglass/store"
+	"breakglass/workflows"
+	"breakglass/workflows/policy"
+)
+
+// tell sends a command to the running bot, or carries it out on the store itself where none runs. In that case nothing is done to AWS yet: the
+// next start of the bot does what is recorded, before anything else.
+func tell(ctx context.Context, c command) (a answer, running bool, err error) {
+	env, err := readEnvironment()
+	if err != nil {
+		return a, false, err
+	}
+	path, err := env.storePath()
+	if err != nil {
+		return a, false, err
+	}
+	a, running, err = ask(ctx, path, c)
+	if err == nil && !running {
+		a, err = alone(env, path, c)
+	}
+	switch {
+	case err != nil:
+		return a, running, err
+	case a.Refused != "":
+		return a, running, usagef("%s", a.Refused)
+	case a.Error != "":
+		return a, running, fmt.Errorf("%s", a.Error)
+	}
+	return a, running, nil
+}
+
+func alone(env environment, path string, c command) (answer, error) {
+	now := theClock()
+	db, err := openStore(path, false, now())
+	if err != nil {
+		return answer{}, err
+	}
+	defer db.Close()
+	pol := &policy.Policy{}
+	if c.Do == "force-close" { // the time of the report is the policy's
+		if pol, err = readPolicy(env.Policy); err != nil {
+			return answer{}, err
+		}
+	}
+	e := workflows.New(workflows.Config{DB: db, Policy: func() *policy.Policy { return pol }, Now: now})
+	return do(e, db, officer(whoami(), now()), c), nil
+}
+
+func sessionsCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "sessions",
+		Short: "Show who is in, who waits, and what is being ended",
+		Long:  "Show every request that is not at its end. It asks the running bot, or reads the store where none runs.",
+		Args:  exactly(0, ""),
+		RunE: func(c *cobra.Command, _ []string) error {
+			a, _, err := tell(c.Context(), command{Do: "sessions"})
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				if a.Sessions == nil {
+					a.Sessions = []store.Request{}
+				}
+				return printJSON(c.OutOrStdout(), a.Sessions)
+			}
+			return printSessions(c.OutOrStdout(), a.Sessions, theClock()())
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func printSessions(w io.Writer, all []store.Request, now time.Time) error {
+	if len(all) == 0 {
+		_, err := fmt.Fprintln(w, "Nobody is in, and nobody waits.")
+		return err
+	}
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(t, "ID\tSTATE\tWHO\tACCOUNT\tSCENARIO\tUNTIL\tTROUBLE")
+	for _, r := range all {
+		until := "-"
+		if !r.ExpiresAt.IsZero() {
+			until = r.ExpiresAt.Format("2006-01-02 15:04 MST")
+			if left := r.ExpiresAt.Sub(now); left > 0 {
+				until += fmt.Sprintf(" (%s left)", left.Round(time.Minute))
+			} else if r.State.MayHaveAccess() {
+				until += fmt.Sprintf(" (%s ago)", -left.Round(time.Second))
+			}
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.State, printable(r.Requester.Label()), r.Account.Name, r.Scenario, until, orDash(printable(r.Work.Error)))
+	}
+	return t.Flush()
+}
+
+// printable keeps what others wrote from steering a terminal.
+func printable(s string) string {
+	out := []rune(s)
+	for i, r := range out {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			out[i] = '?'
+		}
+	}
+	return string(out)
+}
+
+func endCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "end ID",
+		Short: "End a session now, when Slack is not there",
+		Long: `End a session: its access is taken away. The running bot does it at once; where none runs it is recorded, and the next start does it first.
+The actor in the log is you, the operating system's user.`,
+		Args: exactly(1, "ID"),
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := store.ParseID(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			return carryOut(c, command{Do: "end", ID: id})
+		},
+	}
+}
+
+func forceCloseCommand() *cobra.Command {
+	var verified string
+	c := &cobra.Command{
+		Use:   "force-close ID --verified REASON",
+		Short: "Close a revocation that AWS will never answer, on your word",
+		Long: `Close a session whose revocation cannot be proved, as when its AWS account no longer exists. Use it only after you looked and found
+that no access is left; say in --verified how. It is in the log under your name, and the incidents channel is told.`,
+		Example: `  breakglass force-close BG-1042 --verified "account 111122223333 was closed on 2026-11-20, case 4711"`,
+		Args:    exactly(1, "ID --verified REASON"),
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := store.ParseID(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			if verified == "" {
+				return usagef("--verified is needed: say how you verified that no access is left")
+			}
+			return carryOut(c, command{Do: "force-close", ID: id, Verified: verified})
+		},
+	}
+	c.Flags().StringVar(&verified, "verified", "", "how you verified that no access is left")
+	return c
+}
+
+func carryOut(c *cobra.Command, what command) error {
+	a, running, err := tell(c.Context(), what)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(c.OutOrStdout(), a.Said)
+	if !running && what.Do == "end" {
+		fmt.Fprintln(c.ErrOrStderr(), "No bot runs on this store: nothing has been done to AWS yet. Start it (breakglass serve), or delete the assignment by hand.")
+	}
+	return nil
+}
+
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

@@ -1,0 +1,466 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing/synctest"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"breakglass/deploy/sandbox"
+	"breakglass/deploy/sandbox/awstwin"
+	"breakglass/deploy/sandbox/slacktwin"
+	"breakglass/store"
+)
+
+// The words of the stories. A line begins with who acts:
+//
+//	start [wait]                 the program, for the first time or again (wait: on Slack)
+//	restart | crash              SIGTERM, or kill -9 with what was on disk at that moment; then start
+//	sleep 1h                     time passes
+//	alice command '/access status'
+//	alice request SCENARIO ACCOUNT DURATION REASON [TICKET] [Label=value…]   the form, filled and sent
+//	alice fill LABEL VALUE | alice submit | alice close
+//	alice click BUTTON           on the newest card; dm: in the direct messages; home: on App Home
+//	alice deny REASON | alice ticket KEY
+//	alice reads PLACE REGEXP     form, reply, dm, card, thread, requests, incidents, whispers (ephemeral), home
+//	state BG-1001 active         what the store says
+//	aws has alice prod-wealth SET | aws outage on | aws fail sso-admin CreateAccountAssignment CODE N | aws stand alice prod-wealth SET
+//	slack outage on | slack fail METHOD ERROR N | slack drop
+//	directory remove alice GROUP | directory disable alice
+//	policy OLD NEW               edits the file; reload takes it up
+//	log BG-1001 REGEXP           a line of the log
+//	session alice prod-wealth SET SERVICE:ACTION…   what she does with her access
+//
+// "!" before a line says that it must not be so.
+func (s *story) words() map[string]func(*testscript.TestScript, bool, []string) {
+	w := map[string]func(*testscript.TestScript, bool, []string){
+		"start": s.wordStart, "restart": s.wordRestart, "crash": s.wordCrash, "sleep": s.wordSleep, "state": s.wordState, "aws": s.wordAWS,
+		"slack": s.wordSlack, "directory": s.wordDirectory, "policy": s.wordPolicy, "log": s.wordLog, "session": s.wordSession, "reload": s.wordReload,
+		"mailed": s.wordMailed,
+	}
+	for _, p := range s.world.People {
+		w[p.Key] = func(ts *testscript.TestScript, neg bool, args []string) { s.person(ts, p, neg, args) }
+	}
+	return w
+}
+
+func (s *story) wordStart(ts *testscript.TestScript, neg bool, args []string) {
+	s.start(s.runs == 0)
+	if len(args) > 0 && args[0] == "nowait" {
+		return
+	}
+	s.awaitReady()
+	s.settle(2 * time.Second)
+}
+
+func (s *story) wordRestart(ts *testscript.TestScript, neg bool, args []string) {
+	if err := s.stop(); err != nil {
+		ts.Fatalf("the program ended with %v", err)
+	}
+	s.wordStart(ts, neg, args)
+}
+
+func (s *story) wordCrash(ts *testscript.TestScript, neg bool, args []string) {
+	s.crash()
+	s.wordStart(ts, neg, args)
+}
+
+func (s *story) wordSleep(ts *testscript.TestScript, _ bool, args []string) {
+	d, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	s.settle(d)
+}
+
+func (s *story) wordState(ts *testscript.TestScript, neg bool, args []string) {
+	id, err := store.ParseID(args[0])
+	ts.Check(err)
+	r, err := s.run.p.db.Request(id)
+	ts.Check(err)
+	if (string(r.State) == args[1]) == neg {
+		ts.Fatalf("%s is %s (%+v)", id, r.State, r.Work)
+	}
+}
+
+func (s *story) wordLog(ts *testscript.TestScript, neg bool, args []string) {
+	id, err := store.ParseID(args[0])
+	ts.Check(err)
+	events, err := s.run.p.db.EventsOf(id)
+	ts.Check(err)
+	var lines []string
+	for _, e := range events {
+		lines = append(lines, fmt.Sprintf("%s %s %s->%s %v", e.Actor.Label(), e.Kind, e.From, e.To, e.Data))
+	}
+	match(ts, neg, args[1], strings.Join(lines, "\n"))
+}
+
+func match(ts *testscript.TestScript, neg bool, pattern, text string) {
+	re, err := regexp.Compile("(?s)" + pattern)
+	ts.Check(err)
+	if re.MatchString(text) == neg {
+		ts.Fatalf("looking for %q (not: %v) in:\n%s", pattern, neg, text)
+	}
+}
+
+func (s *story) who(ts *testscript.TestScript, key string) *sandbox.Person {
+	p := s.world.Person(key)
+	if p == nil {
+		ts.Fatalf("nobody is called %s", key)
+	}
+	return p
+}
+
+func accountID(ts *testscript.TestScript, name string) string {
+	ids := map[string]string{"dev": sandbox.Dev, "qa": sandbox.QA, "prod-wealth": sandbox.ProdWealth, "prod-cash": sandbox.ProdCash, "prod-9squid": sandbox.Prod9Squid}
+	if ids[name] == "" {
+		ts.Fatalf("no account is called %s", name)
+	}
+	return ids[name]
+}
+
+func (s *story) wordAWS(ts *testscript.TestScript, neg bool, args []string) {
+	switch args[0] {
+	case "has":
+		p, account := s.who(ts, args[1]), accountID(ts, args[2])
+		n := 0
+		for _, a := range s.world.AWS.Assignments() {
+			if a.PrincipalID == p.AWS && a.AccountID == account && a.PermissionSet == args[3] {
+				n++
+			}
+		}
+		if n > 1 || (n == 1) == neg {
+			ts.Fatalf("%s has it %d times", p.Key, n)
+		}
+	case "stand":
+		p := s.who(ts, args[1])
+		s.world.AWS.Assign(p.AWS, accountID(ts, args[2]), args[3])
+		s.begin = s.world.AWS.Assignments()
+	case "outage":
+		s.world.AWS.Outage("", args[1] == "on")
+	case "fail":
+		var n int
+		_, err := fmt.Sscan(args[4], &n)
+		ts.Check(err)
+		s.world.AWS.FailNext(args[1], args[2], args[3], n)
+	case "lose-reply":
+		s.world.AWS.DropReplyNext(args[1], args[2], 1)
+	case "async":
+		d, err := time.ParseDuration(args[1])
+		ts.Check(err)
+		s.world.AWS.SetAsync(d)
+	case "calls":
+		n := 0
+		for _, c := range s.world.AWS.Calls() {
+			if c.Operation == args[1] {
+				n++
+			}
+		}
+		if (fmt.Sprint(n) == args[2]) == neg {
+			ts.Fatalf("%d calls of %s", n, args[1])
+		}
+	case "wait": // until a call of that operation was made
+		for range 2000 {
+			for _, c := range s.world.AWS.Calls() {
+				if c.Operation == args[1] {
+					return
+				}
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		ts.Fatalf("%s was never called", args[1])
+	default:
+		ts.Fatalf("aws %s?", args[0])
+	}
+}
+
+func (s *story) wordSlack(ts *testscript.TestScript, _ bool, args []string) {
+	switch args[0] {
+	case "outage":
+		s.world.Slack.Outage(args[1] == "on")
+	case "drop":
+		s.world.Slack.DropSockets("refresh_requested")
+		s.settle(5 * time.Second)
+	case "fail":
+		var n int
+		_, err := fmt.Sscan(args[3], &n)
+		ts.Check(err)
+		s.world.Slack.FailNext(args[1], args[2], n)
+		s.expect += n
+	case "rename":
+		s.world.Slack.RenameChannel(s.world.Slack.ChannelID(args[1]), args[2])
+		s.settle(2 * time.Second)
+	case "another-account": // a second Slack account of the same person
+		p := s.who(ts, args[1])
+		id := s.world.Slack.AddUser(slacktwin.User{Name: args[2], RealName: p.Name, Email: p.Email, EmailConfirmed: true})
+		for _, ch := range s.world.Slack.Channels() {
+			s.world.Slack.UpdateChannel(ch.ID, func(c *slacktwin.Channel) { c.Members = append(c.Members, id) })
+		}
+		s.world.People = append(s.world.People, &sandbox.Person{Key: args[2], Name: p.Name, Email: p.Email, Slack: id, AWS: p.AWS})
+	default:
+		ts.Fatalf("slack %s?", args[0])
+	}
+}
+
+func (s *story) wordDirectory(ts *testscript.TestScript, _ bool, args []string) {
+	p := s.who(ts, args[1])
+	switch args[0] {
+	case "remove":
+		s.world.AWS.RemoveMember(args[2], p.AWS)
+	case "add":
+		s.world.AWS.AddMember(args[2], p.AWS)
+	case "disable":
+		u, _ := s.world.AWS.GetUser(p.AWS)
+		u.Disabled = true
+		s.world.AWS.UpdateUser(u)
+	default:
+		ts.Fatalf("directory %s?", args[0])
+	}
+}
+
+func (s *story) wordPolicy(ts *testscript.TestScript, _ bool, args []string) {
+	data, err := os.ReadFile(s.policy)
+	ts.Check(err)
+	if !strings.Contains(string(data), args[0]) {
+		ts.Fatalf("the policy has no %q", args[0])
+	}
+	ts.Check(os.WriteFile(s.policy, []byte(strings.Replace(string(data), args[0], args[1], 1)), 0o600))
+}
+
+func (s *story) wordReload(ts *testscript.TestScript, neg bool, _ []string) {
+	if err := s.run.p.reload(); (err == nil) == neg {
+		ts.Fatalf("reload: %v", err)
+	}
+	s.settle(2 * time.Second)
+}
+
+func (s *story) wordMailed(ts *testscript.TestScript, neg bool, args []string) {
+	var all []string
+	for _, m := range s.world.AWS.Mails() {
+		all = append(all, fmt.Sprintf("to %v: %s\n%s", m.To, m.Subject, m.Text))
+	}
+	match(ts, neg, args[0], strings.Join(all, "\n---\n"))
+}
+
+// wordSession signs somebody in through the portal and does things with the access.
+func (s *story) wordSession(ts *testscript.TestScript, neg bool, args []string) {
+	p := s.who(ts, args[0])
+	session, err := s.world.AWS.SignIn(p.AWS, accountID(ts, args[1]), args[2])
+	if err != nil {
+		if neg {
+			return
+		}
+		ts.Fatalf("sign in: %v", err)
+	}
+	if neg {
+		ts.Fatalf("%s got in", p.Key)
+	}
+	for _, a := range args[3:] {
+		service, action, _ := strings.Cut(a, ":")
+		err := session.Do(context.Background(), awstwin.Action{Service: service, Name: action, Params: map[string]any{}})
+		ts.Logf("%s: %v", a, err)
+	}
+}
+
+// person is everything somebody does or sees in Slack.
+func (s *story) person(ts *testscript.TestScript, p *sandbox.Person, neg bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	sp := s.world.Slack.As(p.Slack).In(s.requests())
+	must := func(err error) {
+		if (err == nil) == neg {
+			ts.Fatalf("%s %q: %v", p.Key, args, err)
+		}
+		s.settle(3 * time.Second)
+	}
+	switch args[0] {
+	case "command":
+		_, err := sp.Command(ctx, args[1])
+		must(err)
+	case "fill":
+		must(sp.Fill(ctx, args[1], args[2]))
+	case "submit":
+		errs, err := sp.Submit(ctx)
+		must(formError(errs, err))
+	case "close":
+		must(sp.CloseView(ctx))
+	case "request":
+		s.request(ts, sp, ctx, neg, args[1:])
+	case "click":
+		must(s.click(ctx, sp, args[1], args[2:]))
+	case "click-fast": // both clicks are on their way at the same moment
+		s.clickFast(ts, ctx, sp, args[1:])
+	case "deny":
+		ts.Check(s.click(ctx, sp, "Deny", nil))
+		s.settle(time.Second)
+		ts.Check(sp.Fill(ctx, "Reason", args[1]))
+		errs, err := sp.Submit(ctx)
+		must(formError(errs, err))
+	case "ticket":
+		ts.Check(s.click(ctx, sp, "Add ticket", nil))
+		s.settle(time.Second)
+		ts.Check(sp.Fill(ctx, "Ticket", args[1]))
+		errs, err := sp.Submit(ctx)
+		must(formError(errs, err))
+	case "home":
+		must(sp.OpenHome(ctx))
+	case "reads":
+		match(ts, neg, args[2], s.sees(ts, sp, args[1]))
+	default:
+		ts.Fatalf("%s %s?", p.Key, args[0])
+	}
+}
+
+func formError(errs map[string]string, err error) error {
+	if err == nil && len(errs) > 0 {
+		return fmt.Errorf("the form says %v", errs)
+	}
+	return err
+}
+
+// request opens the form by the bare command, fills it in and sends it, as a person would.
+func (s *story) request(ts *testscript.TestScript, sp *slacktwin.Person, ctx context.Context, neg bool, args []string) {
+	_, err := sp.Command(ctx, "/breakglass")
+	ts.Check(err)
+	s.settle(2 * time.Second)
+	fields := [][2]string{{"Scenario", args[0]}, {"Account", args[1]}, {"Duration", args[2]}, {"Reason", args[3]}}
+	for _, more := range args[4:] {
+		if label, value, ok := strings.Cut(more, "="); ok {
+			fields = append(fields, [2]string{label, value})
+		} else if more != "" {
+			fields = append(fields, [2]string{"Ticket", more})
+		}
+	}
+	for _, f := range fields {
+		if f[1] == "-" {
+			continue
+		}
+		if err := sp.Fill(ctx, f[0], f[1]); err != nil {
+			if neg {
+				return
+			}
+			ts.Fatalf("fill %s with %s: %v\n%s", f[0], f[1], err, plain(sp.View()))
+		}
+		s.settle(time.Second)
+	}
+	errs, err := sp.Submit(ctx)
+	if err := formError(errs, err); (err == nil) == neg {
+		ts.Fatalf("submit: %v\n%s", err, plain(sp.View()))
+	}
+	s.settle(3 * time.Second)
+}
+
+func plain(v *slacktwin.View) string {
+	if v == nil {
+		return "(no form)"
+	}
+	return v.PlainText()
+}
+
+func (s *story) requests() string  { return s.world.Slack.ChannelID(s.channel("platform-support")) }
+func (s *story) incidents() string { return s.world.Slack.ChannelID("platform-incidents") }
+
+// channel is what a channel is called now: stories rename them.
+func (s *story) channel(name string) string {
+	if s.world.Slack.ChannelID(name) == "" {
+		return "renamed"
+	}
+	return name
+}
+
+// click presses a button on the newest card; "dm", "home" or "thread" say another place.
+func (s *story) click(ctx context.Context, sp *slacktwin.Person, button string, where []string) error {
+	place := "card"
+	if len(where) > 0 {
+		place = where[0]
+	}
+	switch place {
+	case "home":
+		return sp.ClickHome(ctx, button, 0)
+	case "dm":
+		all := sp.DM()
+		for i := len(all) - 1; i >= 0; i-- {
+			for _, b := range all[i].Buttons() {
+				if b == button {
+					return sp.Click(ctx, all[i].Channel, all[i].TS, button)
+				}
+			}
+		}
+		return fmt.Errorf("no direct message has a button %q", button)
+	}
+	all := sp.Messages(s.requests())
+	for i := len(all) - 1; i >= 0; i-- {
+		if strings.HasPrefix(place, "BG-") && !strings.Contains(all[i].PlainText(), place) {
+			continue
+		}
+		if !all[i].Ephemeral() && all[i].User == s.world.Slack.BotUserID() {
+			return sp.Click(ctx, all[i].Channel, all[i].TS, button)
+		}
+	}
+	return fmt.Errorf("no card")
+}
+
+// clickFast makes several people click at the same moment: "Approve lee Deny pat" by name and button.
+func (s *story) clickFast(ts *testscript.TestScript, ctx context.Context, sp *slacktwin.Person, args []string) {
+	done := make(chan error, 8)
+	n := 0
+	go func() { done <- s.click(ctx, sp, args[0], nil) }()
+	n++
+	for i := 1; i+1 < len(args); i += 2 {
+		other := s.world.Slack.As(s.who(ts, args[i]).Slack).In(s.requests())
+		go func() { done <- s.click(ctx, other, args[i+1], nil) }()
+		n++
+	}
+	for range n {
+		if err := <-done; err != nil {
+			ts.Logf("a click: %v", err)
+		}
+	}
+	s.settle(3 * time.Second)
+}
+
+// sees is what a person reads in a place.
+func (s *story) sees(ts *testscript.TestScript, sp *slacktwin.Person, place string) string {
+	synctest.Wait()
+	switch place {
+	case "form":
+		return plain(sp.View())
+	case "home":
+		return plain(sp.Home())
+	case "dm":
+		return texts(sp.DM())
+	case "requests", "card":
+		return texts(sp.Messages(s.requests()))
+	case "incidents":
+		out := texts(sp.Messages(s.incidents()))
+		for _, m := range sp.Messages(s.incidents()) {
+			out += texts(sp.Thread(m.Channel, m.TS))
+		}
+		return out
+	case "thread":
+		out := ""
+		for _, m := range sp.Messages(s.requests()) {
+			out += texts(sp.Thread(m.Channel, m.TS))
+		}
+		return out
+	case "whispers", "reply":
+		return texts(sp.Ephemerals(""))
+	}
+	ts.Fatalf("%s is no place", place)
+	return ""
+}
+
+func texts(all []slacktwin.Message) string {
+	var out []string
+	for _, m := range all {
+		text := m.PlainText()
+		if b := m.Buttons(); len(b) > 0 {
+			text += "\n[" + strings.Join(b, "] [") + "]"
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, "\n----\n")
+}

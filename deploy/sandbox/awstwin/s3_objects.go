@@ -1,0 +1,297 @@
+package awstwin
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"hash/crc32"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// payload is the body of an upload, out of the aws-chunked framing where a client streams it with a trailer.
+func (c *call) payload() ([]byte, http.Header, error) {
+	h := c.req.Header
+	if !strings.HasPrefix(h.Get("X-Amz-Content-Sha256"), "STREAMING-") && !strings.Contains(h.Get("Content-Encoding"), "aws-chunked") {
+		return c.body, nil, nil
+	}
+	var out bytes.Buffer
+	r := bufio.NewReader(bytes.NewReader(c.body))
+	bad := fail("IncompleteBody", "The request body terminated unexpectedly")
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return nil, nil, bad
+		}
+		size, _, _ := strings.Cut(strings.TrimSpace(line), ";")
+		n, err := strconv.ParseInt(size, 16, 64)
+		if err != nil {
+			return nil, nil, bad
+		}
+		if n == 0 {
+			break
+		}
+		if _, err := io.CopyN(&out, r, n); err != nil {
+			return nil, nil, bad
+		}
+		_, _ = r.Discard(2)
+	}
+	trailer := http.Header{}
+	for {
+		line, err := r.ReadString('\n')
+		if k, v, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			trailer.Set(k, strings.TrimSpace(v))
+		}
+		if err != nil {
+			return out.Bytes(), trailer, nil
+		}
+	}
+}
+
+// checksums verifies every checksum that came with an upload and returns those to keep.
+func checksums(h, trailer http.Header, body []byte) (http.Header, error) {
+	kept := http.Header{}
+	sum256 := sha256.Sum256(body)
+	crc := binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(body))
+	have := map[string]string{"X-Amz-Checksum-Sha256": base64.StdEncoding.EncodeToString(sum256[:]), "X-Amz-Checksum-Crc32": base64.StdEncoding.EncodeToString(crc)}
+	sum5 := md5.Sum(body)
+	if v := h.Get("Content-Md5"); v != "" && v != base64.StdEncoding.EncodeToString(sum5[:]) {
+		return nil, fail("BadDigest", "The Content-MD5 you specified did not match what we received.")
+	}
+	for name, want := range have {
+		for _, from := range []http.Header{h, trailer} {
+			if v := from.Get(name); v != "" {
+				if v != want {
+					return nil, fail("BadDigest", "The %s you specified did not match the calculated checksum.", strings.TrimPrefix(name, "X-Amz-Checksum-"))
+				}
+				kept.Set(name, v)
+			}
+		}
+	}
+	return kept, nil
+}
+
+// putObject: preconditions first, then the lock, then the bytes.
+func putObject(c *call) (any, error) {
+	b, err := c.bucket()
+	if err != nil {
+		return nil, err
+	}
+	h, key := c.req.Header, c.vars["key"]
+	if err := b.precondition(h, key); err != nil {
+		return nil, err
+	}
+	body, trailer, err := c.payload()
+	if err != nil {
+		return nil, err
+	}
+	kept, err := checksums(h, trailer, body)
+	if err != nil {
+		return nil, err
+	}
+	v := &version{id: "null", contentType: h.Get("Content-Type"), body: bytes.Clone(body), modified: c.at, meta: kept}
+	sum := md5.Sum(body)
+	v.etag = `"` + hex.EncodeToString(sum[:]) + `"`
+	for k, vals := range h {
+		if strings.HasPrefix(k, "X-Amz-Meta-") {
+			v.meta[k] = vals
+		}
+	}
+	if err := c.lock(b, v); err != nil {
+		return nil, err
+	}
+	b.put(c.org, key, v)
+	c.setHeader("Etag", v.etag)
+	for k := range kept {
+		if strings.HasPrefix(k, "X-Amz-Checksum-") {
+			c.setHeader(k, kept.Get(k))
+		}
+	}
+	if b.versioned {
+		c.setHeader("X-Amz-Version-Id", v.id)
+	}
+	return raw{status: 200}, nil
+}
+
+func (b *bucket) put(o *Organization, key string, v *version) {
+	if b.versioned {
+		v.id = o.lower(32)
+		b.objects[key] = append(b.objects[key], v)
+		return
+	}
+	b.objects[key] = []*version{v}
+}
+
+// precondition: If-None-Match: * refuses a key that exists (a delete marker does not count as existing), If-Match another ETag.
+func (b *bucket) precondition(h http.Header, key string) error {
+	now := b.current(key)
+	if h.Get("If-None-Match") == "*" && now != nil {
+		return fail("PreconditionFailed", "At least one of the pre-conditions you specified did not hold").status(412)
+	}
+	if want := h.Get("If-Match"); want != "" {
+		if now == nil {
+			return fail("NoSuchKey", "The specified key does not exist.").status(404)
+		}
+		if strings.Trim(want, `"`) != strings.Trim(now.etag, `"`) {
+			return fail("PreconditionFailed", "At least one of the pre-conditions you specified did not hold").status(412)
+		}
+	}
+	return nil
+}
+
+func (c *call) version(b *bucket) (*version, error) {
+	id := c.req.URL.Query().Get("versionId")
+	if id == "" {
+		if v := b.current(c.vars["key"]); v != nil {
+			return v, nil
+		}
+		return nil, fail("NoSuchKey", "The specified key does not exist.").status(404)
+	}
+	for _, v := range b.objects[c.vars["key"]] {
+		if v.id == id {
+			return v, nil
+		}
+	}
+	return nil, fail("NoSuchVersion", "The specified version does not exist.").status(404)
+}
+
+func getObject(c *call) (any, error) {
+	b, err := c.bucket()
+	if err != nil {
+		return nil, err
+	}
+	v, err := c.version(b)
+	if err != nil {
+		return nil, err
+	}
+	if v.marker {
+		return nil, fail("MethodNotAllowed", "The specified method is not allowed against this resource.").status(405)
+	}
+	for k, vals := range v.meta {
+		if strings.HasPrefix(k, "X-Amz-Checksum-") && c.req.Header.Get("X-Amz-Checksum-Mode") == "" {
+			continue
+		}
+		c.headers[k] = vals
+	}
+	c.setHeader("Etag", v.etag)
+	c.setHeader("Content-Type", v.contentType)
+	c.setHeader("Content-Length", strconv.Itoa(len(v.body)))
+	c.setHeader("Last-Modified", v.modified.UTC().Format(http.TimeFormat))
+	if b.versioned {
+		c.setHeader("X-Amz-Version-Id", v.id)
+	}
+	if v.mode != "" {
+		c.setHeader("X-Amz-Object-Lock-Mode", v.mode)
+		c.setHeader("X-Amz-Object-Lock-Retain-Until-Date", stamp(v.until))
+	}
+	if v.hold {
+		c.setHeader("X-Amz-Object-Lock-Legal-Hold", "ON")
+	}
+	return raw{status: 200, body: v.body}, nil
+}
+
+// deleteObject without a version puts a delete marker; of a version it takes the version, if no lock holds it.
+func deleteObject(c *call) (any, error) {
+	b, err := c.bucket()
+	if err != nil {
+		return nil, err
+	}
+	key := c.vars["key"]
+	id := c.req.URL.Query().Get("versionId")
+	if id == "" {
+		if b.versioned {
+			m := &version{marker: true, modified: c.at}
+			b.put(c.org, key, m)
+			c.setHeader("X-Amz-Delete-Marker", "true")
+			c.setHeader("X-Amz-Version-Id", m.id)
+		} else {
+			delete(b.objects, key)
+		}
+		return raw{status: 204}, nil
+	}
+	for i, v := range b.objects[key] {
+		if v.id != id {
+			continue
+		}
+		if c.held(v, b) {
+			return nil, fail("AccessDenied", "Access Denied because object protected by object lock.").status(403)
+		}
+		b.objects[key] = append(b.objects[key][:i:i], b.objects[key][i+1:]...)
+	}
+	return raw{status: 204}, nil
+}
+
+func listObjects(c *call) (any, error) {
+	b, err := c.bucket()
+	if err != nil {
+		return nil, err
+	}
+	q := c.req.URL.Query()
+	prefix, delimiter := q.Get("prefix"), q.Get("delimiter")
+	size := 1000
+	if s := q.Get("max-keys"); s != "" {
+		if n, err := strconv.Atoi(s); err == nil && n < size {
+			size = n
+		}
+	}
+	after := q.Get("start-after")
+	if t := q.Get("continuation-token"); t != "" {
+		last, ok := openToken(t, "objects"+prefix)
+		if !ok {
+			return nil, fail("InvalidArgument", "The continuation token provided is incorrect")
+		}
+		after = last
+	}
+	n := el("ListBucketResult", val("Name", b.name), val("Prefix", prefix), val("MaxKeys", size)).in(s3xmlns)
+	seen, count, last := map[string]bool{}, 0, ""
+	for _, k := range b.keys(prefix) {
+		v := b.current(k)
+		if v == nil || k <= after {
+			continue
+		}
+		if count == size {
+			n.kids = append(n.kids, val("IsTruncated", true), val("NextContinuationToken", sealToken(last, "objects"+prefix)), val("KeyCount", count))
+			return n, nil
+		}
+		last = k
+		if folder, _, ok := strings.Cut(k[len(prefix):], delimiter); delimiter != "" && ok {
+			if f := prefix + folder + delimiter; !seen[f] {
+				seen[f] = true
+				n.kids = append(n.kids, el("CommonPrefixes", val("Prefix", f)))
+				count++
+			}
+			continue
+		}
+		n.kids = append(n.kids, el("Contents", val("Key", k), val("LastModified", stamp(v.modified)), val("ETag", v.etag), val("Size", len(v.body)),
+			val("StorageClass", "STANDARD")))
+		count++
+	}
+	n.kids = append(n.kids, val("IsTruncated", false), val("KeyCount", count))
+	return n, nil
+}
+
+func listVersions(c *call) (any, error) {
+	b, err := c.bucket()
+	if err != nil {
+		return nil, err
+	}
+	n := el("ListVersionsResult", val("Name", b.name), val("IsTruncated", false)).in(s3xmlns)
+	for _, k := range b.keys(c.req.URL.Query().Get("prefix")) {
+		vs := b.objects[k]
+		for i := len(vs) - 1; i >= 0; i-- {
+			v, name := vs[i], "Version"
+			if v.marker {
+				name = "DeleteMarker"
+			}
+			n.kids = append(n.kids, el(name, val("Key", k), val("VersionId", v.id), val("IsLatest", i == len(vs)-1),
+				val("LastModified", stamp(v.modified)), opt("ETag", v.etag), val("Size", len(v.body))))
+		}
+	}
+	return n, nil
+}

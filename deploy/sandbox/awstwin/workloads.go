@@ -1,0 +1,220 @@
+package awstwin
+
+import (
+	"maps"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+)
+
+// logGroup is a CloudWatch Logs group with its streams.
+type logGroup struct {
+	name    string
+	created time.Time
+	streams map[string][]logLine
+}
+
+type logLine struct {
+	at   time.Time
+	text string
+}
+
+type database struct {
+	id, engine, endpoint string
+}
+
+// AddLogGroup puts a CloudWatch Logs stream with lines into an account and Region; a group that is there gets the stream.
+func (o *Organization) AddLogGroup(accountID, region, group, stream string, lines ...string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p := o.accounts[accountID].in(region)
+	g := p.logGroups[group]
+	if g == nil {
+		g = &logGroup{name: group, created: o.cfg.Now(), streams: map[string][]logLine{}}
+		p.logGroups[group] = g
+	}
+	for _, l := range lines {
+		g.streams[stream] = append(g.streams[stream], logLine{o.cfg.Now(), l})
+	}
+}
+
+// AddDatabase puts an RDS instance into an account and Region.
+func (o *Organization) AddDatabase(accountID, region, id, engine string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.accounts[accountID].in(region).databases[id] = &database{id: id, engine: engine, endpoint: id + ".c" + o.lower(11) + "." + region + ".rds.amazonaws.com"}
+}
+
+// AddTable puts a DynamoDB table into an account and Region.
+func (o *Organization) AddTable(accountID, region, name string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.accounts[accountID].in(region).tables[name] = map[string]any{}
+}
+
+func logsService() *service {
+	return &service{name: "logs", scope: "logs", target: "Logs_20140328", source: "logs.amazonaws.com", prefix: "logs", proto: protoJSON,
+		ops: map[string]*operation{
+			"DescribeLogGroups":  reads(describeLogGroups),
+			"DescribeLogStreams": reads(describeLogStreams).on(logARN),
+			"GetLogEvents":       reads(getLogEvents).on(logARN),
+			"FilterLogEvents":    reads(filterLogEvents).on(logARN),
+		}}
+}
+
+type logInput struct {
+	LogGroupName, LogGroupNamePrefix, LogStreamName, FilterPattern string
+}
+
+func logARN(c *call) []string {
+	var in logInput
+	_ = c.decode(&in)
+	return []string{c.place().arn("logs", "log-group:"+in.LogGroupName+":*")}
+}
+
+func (in *logInput) group(c *call) (*logGroup, error) {
+	if g := c.place().logGroups[in.LogGroupName]; g != nil {
+		return g, nil
+	}
+	return nil, fail("ResourceNotFoundException", "The specified log group does not exist.")
+}
+
+func describeLogGroups(c *call, in *logInput) (any, error) {
+	groups := []any{}
+	for _, name := range slices.Sorted(maps.Keys(c.place().logGroups)) {
+		if g := c.place().logGroups[name]; strings.HasPrefix(name, in.LogGroupNamePrefix) {
+			groups = append(groups, map[string]any{"logGroupName": name, "creationTime": g.created.UnixMilli(), "arn": c.place().arn("logs", "log-group:"+name+":*")})
+		}
+	}
+	return map[string]any{"logGroups": groups}, nil
+}
+
+func describeLogStreams(c *call, in *logInput) (any, error) {
+	g, err := in.group(c)
+	if err != nil {
+		return nil, err
+	}
+	streams := []any{}
+	for _, name := range slices.Sorted(maps.Keys(g.streams)) {
+		streams = append(streams, map[string]any{"logStreamName": name, "creationTime": g.created.UnixMilli()})
+	}
+	return map[string]any{"logStreams": streams}, nil
+}
+
+func lineViews(lines []logLine, keep func(string) bool) []any {
+	views := []any{}
+	for _, l := range lines {
+		if keep(l.text) {
+			views = append(views, map[string]any{"timestamp": l.at.UnixMilli(), "ingestionTime": l.at.UnixMilli(), "message": l.text})
+		}
+	}
+	return views
+}
+
+func getLogEvents(c *call, in *logInput) (any, error) {
+	g, err := in.group(c)
+	if err != nil {
+		return nil, err
+	}
+	lines, ok := g.streams[in.LogStreamName]
+	if !ok {
+		return nil, fail("ResourceNotFoundException", "The specified log stream does not exist.")
+	}
+	return map[string]any{"events": lineViews(lines, func(string) bool { return true }), "nextForwardToken": "f/1", "nextBackwardToken": "b/1"}, nil
+}
+
+// filterLogEvents takes the pattern for a plain text to be found.
+func filterLogEvents(c *call, in *logInput) (any, error) {
+	g, err := in.group(c)
+	if err != nil {
+		return nil, err
+	}
+	want, all := strings.Trim(in.FilterPattern, `"`), []any{}
+	for _, name := range slices.Sorted(maps.Keys(g.streams)) {
+		all = append(all, lineViews(g.streams[name], func(s string) bool { return strings.Contains(s, want) })...)
+	}
+	return map[string]any{"events": all}, nil
+}
+
+func rdsService() *service {
+	return &service{name: "rds", scope: "rds", source: "rds.amazonaws.com", prefix: "rds", proto: protoQuery, xmlns: "http://rds.amazonaws.com/doc/2014-10-31/",
+		ops: map[string]*operation{"DescribeDBInstances": {run: describeDatabases, read: true}}}
+}
+
+func describeDatabases(c *call) (any, error) {
+	want, all := c.form.Get("DBInstanceIdentifier"), []*database{}
+	for _, d := range c.place().databases {
+		if want == "" || d.id == want {
+			all = append(all, d)
+		}
+	}
+	if want != "" && len(all) == 0 {
+		return nil, fail("DBInstanceNotFound", "DBInstance %s not found.", want).status(404)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].id < all[j].id })
+	each := func(d *database) []node {
+		return []node{val("DBInstanceIdentifier", d.id), val("Engine", d.engine), val("DBInstanceStatus", "available"),
+			val("DBInstanceArn", c.place().arn("rds", "db:"+d.id)), val("IAMDatabaseAuthenticationEnabled", true),
+			el("Endpoint", val("Address", d.endpoint), val("Port", 5432))}
+	}
+	return []node{list("DBInstances", "DBInstance", all, each)}, nil
+}
+
+func dynamoService() *service {
+	onTable := func(op *operation) *operation {
+		return op.on(func(c *call) []string {
+			var in struct{ TableName string }
+			_ = c.decode(&in)
+			return []string{c.place().arn("dynamodb", "table/"+in.TableName)}
+		})
+	}
+	put, get := onTable(writes(putItem)), onTable(reads(scanTable))
+	put.data, get.data = true, true // items are data events: LookupEvents never has them
+	return &service{name: "dynamodb", scope: "dynamodb", target: "DynamoDB_20120810", source: "dynamodb.amazonaws.com", prefix: "dynamodb", proto: protoJSON,
+		ops: map[string]*operation{
+			"ListTables": reads(func(c *call, _ *empty) (any, error) {
+				return map[string]any{"TableNames": some(slices.Sorted(maps.Keys(c.place().tables)))}, nil
+			}),
+			"PutItem": put, "Scan": get,
+			"DeleteTable": onTable(writes(deleteTable)),
+		}}
+}
+
+type tableInput struct {
+	TableName string
+	Item      map[string]any
+}
+
+func (in *tableInput) table(c *call) (map[string]any, error) {
+	if t := c.place().tables[in.TableName]; t != nil {
+		return t, nil
+	}
+	return nil, fail("ResourceNotFoundException", "Requested resource not found: Table: %s not found", in.TableName)
+}
+
+func putItem(c *call, in *tableInput) (any, error) {
+	t, err := in.table(c)
+	if err != nil {
+		return nil, err
+	}
+	t[string(encoded(in.Item))] = in.Item
+	return empty{}, nil
+}
+
+func scanTable(c *call, in *tableInput) (any, error) {
+	t, err := in.table(c)
+	if err != nil {
+		return nil, err
+	}
+	items := slices.Collect(maps.Values(t))
+	return map[string]any{"Items": some(items), "Count": len(items), "ScannedCount": len(items)}, nil
+}
+
+func deleteTable(c *call, in *tableInput) (any, error) {
+	if _, err := in.table(c); err != nil {
+		return nil, err
+	}
+	delete(c.place().tables, in.TableName)
+	return map[string]any{"TableDescription": map[string]any{"TableName": in.TableName, "TableStatus": "DELETING"}}, nil
+}

@@ -1,0 +1,255 @@
+package slacktwin_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/slack-go/slack"
+	"github.com/slack-go/slack/slackevents"
+
+	"breakglass/deploy/sandbox/slacktwin"
+)
+
+// Tokens in header and form, the wrong one, none, and the scopes that a call needs and that each answer lists.
+func TestTokensAndScopes(t *testing.T) {
+	w := slacktwin.New(slacktwin.Config{Scopes: []string{"chat:write"}})
+	call := func(method, header string, form url.Values) (string, http.Header) {
+		req := httptest.NewRequest("POST", "/api/"+method, strings.NewReader(form.Encode()))
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if header != "" {
+			req.Header.Set("Authorization", "Bearer "+header)
+		}
+		rec := httptest.NewRecorder()
+		w.ServeHTTP(rec, req)
+		return rec.Body.String(), rec.Header()
+	}
+	form := func(token string) url.Values { return url.Values{"token": {token}} }
+	for _, c := range []struct{ method, header, form, want string }{
+		{"auth.test", "xoxb-twin", "", `"ok":true`},
+		{"auth.test", "", "xoxb-twin", `"ok":true`},
+		{"auth.test", "", "", `"error":"not_authed"`},
+		{"auth.test", "xoxb-stolen", "", `"error":"invalid_auth"`},
+		{"chat.postMessage", "xapp-twin", "", `"error":"not_allowed_token_type"`},
+		{"apps.connections.open", "xoxb-twin", "", `"error":"not_allowed_token_type"`},
+		{"users.info", "xoxb-twin", "", `"error":"missing_scope","needed":"users:read","ok":false,"provided":"chat:write"`},
+		{"conversations.list", "xoxb-twin", "", `"needed":"channels:read"`},
+		{"no.such.method", "xoxb-twin", "", `"error":"unknown_method"`},
+	} {
+		body, header := call(c.method, c.header, form(c.form))
+		has(t, body, c.want)
+		want(t, "x-oauth-scopes", header.Get("X-OAuth-Scopes"), "chat:write")
+	}
+	for _, c := range w.Calls() {
+		if strings.Contains(string(c.Args), "xoxb") {
+			t.Errorf("a token in the journal: %s", c.Args)
+		}
+	}
+	want(t, "calls", len(w.Calls()), 9)
+}
+
+// The quotas of the tiers and of a channel, with Retry-After; time brings them back; they can be lifted.
+func TestQuotas(t *testing.T) {
+	inBubble(t, slacktwin.Config{}, func(t *testing.T, w *world) {
+		limited := func(f func() error) (int, time.Duration) {
+			for n := 0; ; n++ {
+				var rl *slack.RateLimitedError
+				if err := f(); errors.As(err, &rl) {
+					return n, rl.RetryAfter
+				} else if err != nil {
+					t.Fatal(err)
+				}
+				if n == 500 {
+					return n, 0
+				}
+			}
+		}
+		post := func() error { _, _, err := w.api.PostMessage(w.ops, slack.MsgOptionText("x", false)); return err }
+		groups := func() error { _, err := w.api.GetUserGroups(); return err }
+		n, after := limited(post)
+		want(t, "messages at once", n, 10)
+		want(t, "Retry-After", after, time.Second)
+		time.Sleep(2 * time.Second)
+		n, _ = limited(post)
+		want(t, "messages after two seconds", n, 2)
+		n, after = limited(groups)
+		want(t, "calls of tier 2", n, 20)
+		want(t, "its Retry-After", after, 3*time.Second)
+		w.SetQuotas(false)
+		n, _ = limited(groups)
+		want(t, "lifted", n, 500)
+	})
+}
+
+// Faults that were asked for: error words, statuses, limits, silence after the work was done, slowness.
+func TestFaults(t *testing.T) {
+	inBubble(t, slacktwin.Config{}, func(t *testing.T, w *world) {
+		post := func(ctx context.Context) error {
+			_, _, err := w.api.PostMessageContext(ctx, w.ops, slack.MsgOptionText("x", false))
+			return err
+		}
+		w.FailNext("chat.postMessage", "fatal_error", 1)
+		w.FailNext("chat.postMessage", "503", 1)
+		w.FailNext("chat.postMessage", "ratelimited:30", 1)
+		want(t, "word", errText(post(t.Context())), "fatal_error")
+		var status slack.StatusCodeError
+		if err := post(t.Context()); !errors.As(err, &status) || status.Code != 503 {
+			t.Errorf("status: %v", err)
+		}
+		var rl *slack.RateLimitedError
+		if err := post(t.Context()); !errors.As(err, &rl) || rl.RetryAfter != 30*time.Second {
+			t.Errorf("limit: %v", err)
+		}
+		want(t, "nothing was posted", len(w.Messages(w.ops)), 0)
+		w.FailNext("chat.postMessage", slacktwin.FailTimeout, 1)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if err := post(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("timeout: %v", err)
+		}
+		want(t, "posted all the same", len(w.Messages(w.ops)), 1)
+		w.Delay("chat.postMessage", 5*time.Second)
+		start := time.Now()
+		want(t, "slow", errText(post(t.Context())), "")
+		want(t, "how slow", time.Since(start), 5*time.Second)
+		w.clean(t) // what was asked for is no refusal
+	})
+}
+
+// Ten sockets at most; a ticket is used once; a payload goes to any one socket, each in turn.
+func TestTickets(t *testing.T) {
+	inBubble(t, slacktwin.Config{}, func(t *testing.T, w *world) {
+		dial := func(url string) (*websocket.Conn, string) {
+			d := websocket.Dialer{NetDialContext: w.net.DialContext}
+			c, _, err := d.Dial(url, nil)
+			if err != nil {
+				return nil, err.Error()
+			}
+			_, frame, err := c.ReadMessage()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c, string(frame)
+		}
+		open := func() string {
+			_, url, err := w.api.StartSocketModeContext(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return url
+		}
+		var conns []*websocket.Conn
+		for n := 2; n <= 10; n++ {
+			c, hello := dial(open())
+			conns = append(conns, c)
+			has(t, hello, `"type":"hello"`, fmt.Sprintf(`"num_connections":%d`, n))
+		}
+		c, frame := dial(open())
+		has(t, frame, `"disconnect"`, "too_many_websockets")
+		c.Close()
+		conns[0].Close()
+		if err := w.WaitFor(t.Context(), func() bool { return w.Sockets() == 9 }); err != nil {
+			t.Fatal(err)
+		}
+		url := open()
+		c, _ = dial(url)
+		conns = append(conns, c)
+		_, err := dial(url)
+		has(t, err, "bad handshake")
+		for range 10 {
+			go w.alice.Command(t.Context(), "/breakglass")
+		}
+		time.Sleep(4 * time.Second)
+		want(t, "of ten commands, the app's own socket got", len(w.got("slash_commands")), 1)
+		for _, c := range conns {
+			c.Close()
+		}
+	})
+}
+
+// The directory: people in pages, by e-mail with its scope, groups, channels by kind.
+func TestDirectory(t *testing.T) {
+	inBubble(t, slacktwin.Config{}, func(t *testing.T, w *world) {
+		for i := range 5 {
+			w.AddUser(slacktwin.User{Name: fmt.Sprint("dev", i), Email: fmt.Sprintf("dev%d@forge.example", i)})
+		}
+		all, err := w.api.GetUsers(slack.GetUsersOptionLimit(3))
+		want(t, "users.list", errText(err), "")
+		want(t, "people, bots among them", len(all), 9)
+		u, err := w.api.GetUserByEmail("Alice@forge.example")
+		if err != nil || u.ID != "UALICE" || u.TZ != "America/New_York" || !u.IsEmailConfirmed {
+			t.Errorf("by e-mail: %+v, %v", u, err)
+		}
+		_, err = w.api.GetUserByEmail("nobody@forge.example")
+		want(t, "nobody", errText(err), "users_not_found")
+		w.AddUserGroup(slacktwin.UserGroup{ID: "S1", Handle: "leads", Members: []string{"UBOB"}})
+		members, err := w.api.GetUserGroupMembers("S1")
+		want(t, "group", fmt.Sprint(members, err), "[UBOB] <nil>")
+		w.AddChannel(slacktwin.Channel{Name: "secret", Private: true})
+		w.AddChannel(slacktwin.Channel{Name: "shared", Private: true, ExtShared: true, Members: []string{w.BotUserID()}})
+		list, _, err := w.api.GetConversations(&slack.GetConversationsParameters{Types: []string{"public_channel", "private_channel"}})
+		want(t, "channels", fmt.Sprint(len(list), err), "2 <nil>")
+		want(t, "shared with another company", list[1].IsExtShared, true)
+		ids, _, err := w.api.GetUsersInConversation(&slack.GetUsersInConversationParameters{ChannelID: w.ops})
+		want(t, "members", fmt.Sprint(len(ids), err), "3 <nil>")
+		w.SetScopes([]string{"users:read"})
+		u, _ = w.api.GetUserInfo("UALICE")
+		want(t, "without users:read.email", u.Profile.Email, "")
+		want(t, "conversations of alice", len(w.alice.Conversations()), 2)
+	})
+}
+
+// Events of the workspace reach an app that subscribed to them.
+func TestWorkspaceEvents(t *testing.T) {
+	inBubble(t, slacktwin.Config{}, func(t *testing.T, w *world) {
+		w.SetEvents([]string{"channel_rename", "subteam_members_changed", "user_change", "message.channels", "channel_shared"})
+		w.SetScopes(append(slacktwin.DefaultScopes(), "channels:history"))
+		var kinds []string
+		w.listen(func(ev slackevents.EventsAPIEvent) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			kinds = append(kinds, ev.InnerEvent.Type)
+		})
+		steps := []func(){
+			func() { w.RenameChannel(w.ops, "ops") },
+			func() { w.UpdateUser("UBOB", func(u *slacktwin.User) { u.Deleted = true }) },
+			func() { w.AddUserGroup(slacktwin.UserGroup{ID: "S1", Handle: "x"}) },
+			func() { w.AddUserGroup(slacktwin.UserGroup{ID: "S1", Handle: "x", Members: []string{"UALICE"}}) },
+			func() { w.alice.Say(w.ops, "", "hello") },
+			func() { w.ShareChannel(w.ops, "TOTHER") },
+		}
+		for _, step := range steps {
+			step()
+			pause(time.Second)
+		}
+		want(t, "events", strings.Join(kinds, " "), "channel_rename user_change subteam_members_changed message channel_shared")
+		want(t, "new name", w.ChannelID("#ops"), w.ops)
+		want(t, "old name", w.ChannelID("platform-support"), "")
+	})
+}
+
+// Timestamps are identities: unique and increasing, also when the clock stands still or jumps.
+func TestTimestamps(t *testing.T) {
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	w := slacktwin.New(slacktwin.Config{Now: func() time.Time { return now }})
+	id := w.AddChannel(slacktwin.Channel{Name: "x"})
+	user := w.AddUser(slacktwin.User{Name: "a"})
+	last := ""
+	for i := range 100 {
+		ts, err := w.PostAs(user, id, "x", nil, nil)
+		if err != nil || ts <= last {
+			t.Fatalf("%q after %q, %v", ts, last, err)
+		}
+		if last = ts; i == 50 {
+			now = now.Add(time.Hour)
+		}
+	}
+	want(t, "all are there", len(w.Messages(id)), 100)
+}

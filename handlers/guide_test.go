@@ -1,0 +1,165 @@
+package handlers
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"breakglass/store"
+)
+
+// The programs of the guides, as functions of the shell: they write down how they were called, a line for each word, and "evil" writes that it
+// was run at all. There is no PATH, so nothing else can be.
+const stage = `
+say() { printf 'CALL %s\n' "$1"; shift; for w; do printf 'WORD %s\n' "$w"; done; }
+aws() { say aws "$@" >&2; printf 'KEY\tSECRET\tTOKEN'; }
+psql() { say psql "$@" >&2; printf 'PASSWORD %s\n' "$PGPASSWORD" >&2; }
+kubectl() { say kubectl "$@" >&2; }
+curl() { say curl "$@" >&2; }
+cut() { printf 'part'; }
+evil() { printf 'EVIL\n' >&2; }
+`
+
+// perform runs all commands of a guide on the stage and returns what was called.
+func perform(t interface{ Fatalf(string, ...any) }, shell, dir string, r store.Request, f setting) []string {
+	var script strings.Builder
+	script.WriteString(stage)
+	for _, s := range guide(r, f) {
+		for _, l := range s.lines {
+			if word, _, _ := strings.Cut(l, " "); commandWord(word) {
+				script.WriteString(l + "\n")
+			}
+		}
+	}
+	cmd := exec.Command(shell, "-c", script.String())
+	cmd.Env, cmd.Dir = []string{"PATH=/nonexistent"}, dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s\n%s", err, script.String(), out)
+	}
+	return strings.Split(string(out), "\n")
+}
+
+func commandWord(w string) bool {
+	return w == "aws" || w == "kubectl" || w == "curl" || w == "[" || strings.HasPrefix(w, "CREDS=") || strings.HasPrefix(w, "DB_TOKEN=") || strings.HasPrefix(w, "PGPASSWORD=")
+}
+
+func guided(name string, answers map[string]string) store.Request {
+	r := in(store.Active)
+	r.Guide, r.Answers = name, nil
+	for k, v := range answers {
+		r.Answers = append(r.Answers, store.Answer{Name: k, Value: v})
+	}
+	return r
+}
+
+func has(lines []string, want string) bool {
+	for _, l := range lines {
+		if l == want {
+			return true
+		}
+	}
+	return false
+}
+
+func TestGuidesNeverRunAnotherCommand(t *testing.T) {
+	sh, dir := shells(t)[0], t.TempDir()
+	f := forgeSetting()
+	f.mayAssume = []string{rdsRole}
+	rapid.Check(t, func(t *rapid.T) {
+		answers := map[string]string{}
+		for _, name := range []string{"instance", "endpoint", "database", "db_user", "bastion", "cluster"} {
+			answers[name] = nastyText().Draw(t, name)
+		}
+		r := guided(rapid.SampledFrom([]string{guideEC2, guideRDS, guideEKS, "", "unknown"}).Draw(t, "guide"), answers)
+		r.Region = nastyText().Draw(t, "region")
+		r.PermissionSet = nastyText().Draw(t, "set")
+		calls := perform(t, sh, dir, r, f)
+		if has(calls, "EVIL") {
+			t.Fatalf("an answer ran a command: %q", calls)
+		}
+		for _, l := range calls {
+			if w, ok := strings.CutPrefix(l, "WORD "); ok && (w == "--profile=evil" || strings.HasPrefix(w, "file://")) {
+				t.Fatalf("an answer became an option or a file: %q", calls)
+			}
+		}
+	})
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("a command left something behind: %v %v", left, err)
+	}
+}
+
+func TestGuideWords(t *testing.T) {
+	f := forgeSetting()
+	f.mayAssume = []string{rdsRole}
+	odd := "my instance's"
+	for _, shell := range shells(t) {
+		t.Run(filepath.Base(shell), func(t *testing.T) {
+			calls := perform(t, shell, t.TempDir(), guided(guideEC2, map[string]string{"instance": odd}), f)
+			if !has(calls, "WORD "+odd) || !has(calls, "WORD us-west-2") || !has(calls, "WORD bg-1042") {
+				t.Errorf("ec2: %q", calls)
+			}
+			calls = perform(t, shell, t.TempDir(), guided(guideEC2, nil), f)
+			if !has(calls, "WORD <INSTANCE_ID>") || !has(calls, "WORD describe-instance-information") {
+				t.Errorf("ec2 without an instance: %q", calls)
+			}
+			calls = perform(t, shell, t.TempDir(), guided(guideEKS, map[string]string{"cluster": odd}), f)
+			if !has(calls, "WORD "+odd) {
+				t.Errorf("eks: %q", calls)
+			}
+			answers := map[string]string{"endpoint": "db.example", "database": "x sslmode=disable host=evil", "db_user": `o'b\rien`, "bastion": "i-0b"}
+			calls = perform(t, shell, t.TempDir(), guided(guideRDS, answers), f)
+			for _, want := range []string{
+				`WORD host='db.example' port=5432 user='o\'b\\rien' dbname='x sslmode=disable host=evil' sslmode=verify-full sslrootcert=global-bundle.pem`,
+				`WORD host='db.example' hostaddr=127.0.0.1 port=15432 user='o\'b\\rien' dbname='x sslmode=disable host=evil' sslmode=verify-full sslrootcert=global-bundle.pem`,
+				`WORD {"host":["db.example"],"localPortNumber":["15432"],"portNumber":["5432"]}`,
+				`WORD arn:aws:iam::100000000003:role/developer-rds-access`,
+			} {
+				if !has(calls, want) {
+					t.Errorf("rds: no %s in %q", want, calls)
+				}
+			}
+		})
+	}
+}
+
+// A tunnel's parameters are JSON: an answer cannot add a key to them.
+func TestTunnelParameters(t *testing.T) {
+	r := guided(guideRDS, map[string]string{"endpoint": `x"],"portNumber":["22`, "bastion": "i-0b"})
+	for _, s := range guide(r, forgeSetting()) {
+		for _, l := range s.lines {
+			_, words, ok := strings.Cut(l, "--parameters ")
+			if !ok {
+				continue
+			}
+			var got map[string][]string
+			if err := json.Unmarshal([]byte(lex(t, shells(t)[0], words)), &got); err != nil || got["portNumber"][0] != "5432" || got["host"][0] != `x"],"portNumber":["22` {
+				t.Errorf("%s: %v %v", words, got, err)
+			}
+			return
+		}
+	}
+	t.Error("no tunnel")
+}
+
+func TestGuideRegionAndPortal(t *testing.T) {
+	r := guided(guideConsole, nil)
+	if len(guide(r, forgeSetting())) != 0 {
+		t.Error("the console guide has commands")
+	}
+	r.Region = ""
+	if got := regionOf(r); got != "us-east-1" {
+		t.Errorf("region = %q", got)
+	}
+	r.PermissionSet = "a b&c#d"
+	want := "https://forge.awsapps.com/start/#/console?account_id=100000000003&role_name=a%20b%26c%23d" +
+		"&destination=https%3A%2F%2Fus-east-1.console.aws.amazon.com%2Fconsole%2Fhome%3Fregion%3Dus-east-1"
+	if got := portalLink(r, forgeSetting()); got != want {
+		t.Errorf("portal link = %s\nwant %s", got, want)
+	}
+}

@@ -1,0 +1,158 @@
+package handlers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"breakglass/workflows/policy"
+)
+
+// helpPatience is how long help waits to learn what its reader may ask for. Without an answer it shows everything.
+const helpPatience = 1500 * time.Millisecond
+
+// help says what can be done, by whom, and whom to call. strange is what was not understood before.
+func (h *Handlers) help(ctx context.Context, c slack.SlashCommand, strange string) *private {
+	p := h.policy()
+	if err := h.member(ctx, c.UserID); err != nil {
+		return sorry(h.sentence("identify who asks", err))
+	}
+	ctx, cancel := context.WithTimeout(ctx, helpPatience)
+	defer cancel()
+	var offers []policy.Offer
+	o, err := h.offering(ctx, c.UserID, c.TeamID)
+	if known := err == nil; known {
+		offers = o.offers
+	} else {
+		_ = h.sentence("look up offers for help", err) // to the log
+		for _, s := range p.Scenarios {
+			offers = append(offers, policy.Offer{Scenario: s})
+		}
+	}
+	return helpAnswer(p, offers, err == nil, strange)
+}
+
+// helpAnswer is the text. own says that offers are those of the reader.
+func helpAnswer(p *policy.Policy, offers []policy.Offer, own bool, strange string) *private {
+	var blocks []slack.Block
+	top := "Breakglass: how to get emergency access to AWS"
+	if strange != "" {
+		blocks = append(blocks, note(strange))
+		top = strange + " " + top
+	}
+	blocks = append(blocks, header("Emergency access to AWS"), bullets(
+		words{}.code("/breakglass").say(" opens the form; ").code("/breakglass SCENARIO ACCOUNT DURATION").say(" opens it filled in"),
+		words{}.code("/access status").say(" shows who has access now; ").code("@somebody").say(" or an account narrows it down"),
+		words{}.code("/access end").say(" ends your session; with several, name it: ").code("/access end BG-1042"),
+		words{}.code("/access ticket BG-1042 OPS-7").say(" adds a ticket"),
+		words{}.code("/access history").say(" shows what you asked for"),
+	))
+	blocks = append(blocks, tiers(p, offers, own)...)
+	blocks = append(blocks, contacts(p)...)
+	return privately(inert(top, limitTop), blocks...)
+}
+
+// tiers lists the scenarios by tier, a block for each tier.
+func tiers(p *policy.Policy, offers []policy.Offer, own bool) []slack.Block {
+	if len(offers) == 0 {
+		return []slack.Block{note("No scenario of the policy is open to you.")}
+	}
+	head := "What you may ask for"
+	if !own {
+		head = "What can be asked for (it could not be looked up what is open to you)"
+	}
+	blocks := []slack.Block{note(head)}
+	for tier := range 4 {
+		var ls []words
+		left := 0
+		for _, o := range offers {
+			if o.Scenario.Tier != tier {
+				continue
+			}
+			if len(ls) == mostHelp {
+				left++
+				continue
+			}
+			ls = append(ls, helpLine(p, o.Scenario))
+		}
+		if left > 0 {
+			ls = append(ls, say(fmt.Sprintf("and %d more: the form has all of them", left)))
+		}
+		if len(ls) > 0 {
+			blocks = append(blocks, note(fmt.Sprintf("Tier %d", tier)), bullets(ls...))
+		}
+	}
+	return blocks
+}
+
+// mostHelp is how many scenarios of a tier are listed: four tiers of them fit into one acknowledgement.
+const mostHelp = 9
+
+func helpLine(p *policy.Policy, s policy.Scenario) words {
+	w := words{}.code(oneLine(s.Name, limitName)).say(" ").their(s.Title, limitName)
+	if p.Unbuilt(s) != "" {
+		return w.say(": not offered yet")
+	}
+	if s.MaxDuration > 0 {
+		w = w.say(", up to " + sayDuration(s.MaxDuration))
+	}
+	return w.say(": ").say(approvalWords(s.Approval))
+}
+
+// approvalWords is whose word it takes.
+func approvalWords(a policy.Approval) string {
+	sets := slices.Clone(a.Sets())
+	for i, s := range sets {
+		if s == policy.Manager {
+			s = "your manager"
+		}
+		sets[i] = oneLine(s, 60)
+	}
+	if len(sets) > 6 {
+		sets = append(sets[:5], fmt.Sprintf("%d more", len(sets)-5))
+	}
+	switch {
+	case a.None:
+		return "no approval needed, announced at once"
+	case len(a.AllOf) > 0:
+		return "approved by each of " + join(sets, "and")
+	case a.Count > 1:
+		return fmt.Sprintf("approved by %d people out of %s", a.Count, join(sets, "and"))
+	}
+	return "approved by " + join(sets, "or")
+}
+
+// mostContacts bounds the list below the help.
+const mostContacts = 12
+
+func contacts(p *policy.Policy) []slack.Block {
+	var ls []words
+	for i, c := range p.Contacts {
+		if i == mostContacts {
+			ls = append(ls, say(fmt.Sprintf("and %d more in the policy", len(p.Contacts)-i)))
+			break
+		}
+		w := words{}.bold(oneLine(c.Role, limitName))
+		var ways []string
+		for _, s := range []string{c.Who, c.Phone} {
+			if s != "" {
+				ways = append(ways, oneLine(s, limitName))
+			}
+		}
+		if len(ways) > 0 {
+			w = w.say(": " + strings.Join(ways, ", "))
+		}
+		if c.URL != "" {
+			w = w.say(" ").link(c.URL, "Open")
+		}
+		ls = append(ls, w)
+	}
+	if len(ls) == 0 {
+		return nil
+	}
+	return []slack.Block{note("Whom to call"), bullets(ls...)}
+}

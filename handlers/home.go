@@ -1,0 +1,204 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/slack-go/slack"
+
+	"breakglass/store"
+	"breakglass/workflows"
+)
+
+// paintPatience is how long one App Home may take to be drawn and published.
+const paintPatience = 20 * time.Second
+
+// How much of each kind an App Home shows: Slack takes 100 blocks in a view.
+const (
+	mostMine     = 10
+	mostDecide   = 10
+	mostEveryone = 40
+)
+
+// Refresh draws the App Home of these people anew, soon. Whoever changes a request calls it with those it concerns.
+func (h *Handlers) Refresh(_ context.Context, slackIDs ...string) {
+	for _, id := range slackIDs {
+		if !isUser(id) || !h.paints.begin(id) {
+			continue
+		}
+		h.work.spawn(paintPatience, func(ctx context.Context) { h.paint(ctx, id) })
+	}
+}
+
+// paint publishes what the store says now, and again if it was asked to meanwhile, so that the last one to be published is never an old one.
+func (h *Handlers) paint(ctx context.Context, slackID string) {
+	finished := false
+	defer func() {
+		if !finished { // out of time, or a panic: the next one to ask paints
+			h.paints.stop(slackID)
+		}
+	}()
+	for again := true; again; again = h.paints.again(slackID) {
+		v := h.homeView(ctx, slackID)
+		_, err := h.slack.PublishViewContext(ctx, slack.PublishViewContextRequest{UserID: slackID, View: v})
+		if err != nil {
+			h.log.Warn("cannot publish an App Home", "err", err)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+	}
+	finished = true
+}
+
+func (h *Handlers) homeView(ctx context.Context, slackID string) slack.HomeTabViewRequest {
+	if err := h.member(ctx, slackID); err != nil {
+		why := h.sentence("identify whose App Home it is", err)
+		if r, ok := errors.AsType[*workflows.Refusal](err); ok && r.Code == workflows.RefusedNoAnswer {
+			why = "Slack did not say who you are. Open this page again in a minute."
+		}
+		return homeTab(note(why))
+	}
+	open, err := h.book.Open()
+	if err != nil {
+		return homeTab(note(h.sentence("read the sessions", err)))
+	}
+	return homeTab(homeBlocks(open, slackID, h.userOf(slackID))...)
+}
+
+func homeTab(blocks ...slack.Block) slack.HomeTabViewRequest {
+	return slack.HomeTabViewRequest{Type: slack.VTHomeTab, Blocks: slack.Blocks{BlockSet: blocks}}
+}
+
+// homeBlocks is one person's page.
+func homeBlocks(open []store.Request, slackID, userID string) []slack.Block {
+	o := overviewFor(open, slackID, userID)
+	request := slack.NewButtonBlockElement(actionRequest, "", plain("Request access", limitButton)).WithStyle(slack.StylePrimary)
+	request.AccessibilityLabel = "Request emergency access to AWS"
+	blocks := []slack.Block{header("Emergency access to AWS"), actions(request)}
+
+	var decide, asked []store.Request
+	for _, r := range o.waiting {
+		if own(r, slackID, userID) {
+			asked = append(asked, r)
+		} else if awaits(r, slackID, userID) {
+			decide = append(decide, r)
+		}
+	}
+	blocks = append(blocks, part("Needs your decision", decide, mostDecide, "", func(r store.Request) []slack.Block {
+		return append(decisionText(r), actions(decisionButtons(r)...))
+	})...)
+	blocks = append(blocks, part("Your sessions", o.mine, mostMine, "You have no running session.", func(r store.Request) []slack.Block {
+		return withButtons(r, sessionLine(r))
+	})...)
+	blocks = append(blocks, part("Your requests", asked, mostMine, "", func(r store.Request) []slack.Block {
+		b := button(actionCancel, "Cancel request", r.ID, "Cancel request "+string(r.ID))
+		return []slack.Block{paragraph(sessionLine(r)), actions(b)}
+	})...)
+	return append(blocks, everyone(append(slices.Clone(o.mine), o.others...))...)
+}
+
+// awaits says whether somebody was asked for their word and has not given it.
+func awaits(r store.Request, slackID, userID string) bool {
+	same := func(p store.Person) bool { return p.SlackID == slackID || userID != "" && p.UserID == userID }
+	return slices.ContainsFunc(r.Asked, same) &&
+		!slices.ContainsFunc(r.Decisions, func(d store.Decision) bool { return same(d.By) })
+}
+
+func decisionText(r store.Request) []slack.Block {
+	w := words{}.bold(string(r.ID)).say(" ").more(subject(r))
+	if r.Ticket != "" {
+		w = w.say(" Ticket ").bold(oneLine(r.Ticket, limitName)).say(".")
+	}
+	return []slack.Block{paragraph(w), quoted(r.Reason, limitReason)}
+}
+
+func withButtons(r store.Request, w words) []slack.Block {
+	var bs []*slack.ButtonBlockElement
+	if r.State == store.Active || r.State == store.Granting {
+		bs = append(bs, endButton(r))
+	}
+	if owesTicket(r) {
+		bs = append(bs, button(actionTicket, "Add ticket", r.ID, "Add ticket to "+string(r.ID)))
+	}
+	if len(bs) == 0 {
+		return []slack.Block{paragraph(w)}
+	}
+	return []slack.Block{paragraph(w), actions(bs...)}
+}
+
+// part is a heading and the requests below it; nothing at all where there are none and nothing is to be said of that.
+func part(head string, rs []store.Request, most int, none string, show func(store.Request) []slack.Block) []slack.Block {
+	if len(rs) == 0 {
+		if none == "" {
+			return nil
+		}
+		return []slack.Block{slack.NewDividerBlock(), header(head), note(none)}
+	}
+	blocks := []slack.Block{slack.NewDividerBlock(), header(head)}
+	for _, r := range rs[:min(len(rs), most)] {
+		blocks = append(blocks, show(r)...)
+	}
+	if left := len(rs) - most; left > 0 {
+		blocks = append(blocks, note(fmt.Sprintf("… and %d more: see /access status.", left)))
+	}
+	return blocks
+}
+
+func everyone(rs []store.Request) []slack.Block {
+	blocks := []slack.Block{slack.NewDividerBlock(), header("Who has access now")}
+	if len(rs) == 0 {
+		return append(blocks, note("Nobody."))
+	}
+	var ls []words
+	for _, r := range rs[:min(len(rs), mostEveryone)] {
+		ls = append(ls, sessionLine(r))
+	}
+	blocks = append(blocks, bullets(ls...))
+	if left := len(rs) - mostEveryone; left > 0 {
+		blocks = append(blocks, note(fmt.Sprintf("… and %d more: see /access status.", left)))
+	}
+	return blocks
+}
+
+// paints keeps one painter for each App Home.
+type paints struct {
+	mu sync.Mutex
+	at map[string]bool // somebody paints; true: and has to again
+}
+
+func newPaints() *paints { return &paints{at: map[string]bool{}} }
+
+// begin says whether the caller is to paint. Where somebody does already, they will do it again.
+func (p *paints) begin(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, busy := p.at[id]; busy {
+		p.at[id] = true
+		return false
+	}
+	p.at[id] = false
+	return true
+}
+
+// again says whether the painter has to paint once more; if not, it is done.
+func (p *paints) again(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.at[id] {
+		p.at[id] = false
+		return true
+	}
+	delete(p.at, id)
+	return false
+}
+
+func (p *paints) stop(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.at, id)
+}

@@ -1,0 +1,329 @@
+package handlers
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/slack-go/slack"
+	"pgregory.net/rapid"
+
+	"breakglass/deploy/sandbox/slacktwin"
+	"breakglass/store"
+	"breakglass/workflows"
+	"breakglass/workflows/policy"
+)
+
+// faultsOf are the limits of Slack that a message breaks, and our own rule that no block of ours is read as mrkdwn.
+func faultsOf(m message) (bad []string) {
+	fault := func(format string, args ...any) { bad = append(bad, fmt.Sprintf(format, args...)) }
+	if n := utf8.RuneCountInString(m.text); n == 0 || n > 4000 {
+		fault("text of %d characters", n)
+	}
+	if n := len(m.blocks); n == 0 || n > limitBlocks {
+		fault("%d blocks", n)
+	}
+	raw, err := json.Marshal(m.blocks)
+	if err != nil {
+		return append(bad, err.Error())
+	}
+	var blocks []map[string]any
+	if err := json.Unmarshal(raw, &blocks); err != nil {
+		return append(bad, err.Error())
+	}
+	total := 0
+	for i, b := range blocks {
+		at := fmt.Sprintf("/%d(%s)", i, b["type"])
+		total += lintValue(b, at, fault)
+		lintBlock(b, at, fault)
+	}
+	if total > 12_000 {
+		fault("%d characters of text in all", total)
+	}
+	return bad
+}
+
+// lintValue walks everything: each object that has a text is checked by what it is.
+func lintValue(v any, at string, fault func(string, ...any)) (total int) {
+	switch v := v.(type) {
+	case []any:
+		for i, e := range v {
+			total += lintValue(e, fmt.Sprintf("%s/%d", at, i), fault)
+		}
+	case map[string]any:
+		if s, ok := v["text"].(string); ok {
+			total += utf8.RuneCountInString(s)
+			if s == "" {
+				fault("%s: empty text", at)
+			}
+		}
+		switch v["type"] {
+		case "mrkdwn", "markdown":
+			fault("%s: is read as markup", at)
+		case "plain_text":
+			if v["emoji"] != false {
+				fault("%s: turns words into emoji", at)
+			}
+		case "button":
+			lintButton(v, at, fault)
+		}
+		for k, e := range v {
+			total += lintValue(e, at+"/"+k, fault)
+		}
+	}
+	return total
+}
+
+func textOf(v any) string {
+	o, _ := v.(map[string]any)
+	s, _ := o["text"].(string)
+	return s
+}
+
+func lintButton(v map[string]any, at string, fault func(string, ...any)) {
+	limit := func(what, s string, least, most int) {
+		if n := width(s); n < least || n > most {
+			fault("%s: %s of %d characters", at, what, n)
+		}
+	}
+	limit("button text", textOf(v["text"]), 1, 75)
+	label, _ := v["accessibility_label"].(string)
+	limit("accessibility label", label, 1, 75)
+	value, _ := v["value"].(string)
+	limit("value", value, 1, 2000)
+	if c, ok := v["confirm"].(map[string]any); ok {
+		limit("confirm title", textOf(c["title"]), 1, 100)
+		limit("confirm text", textOf(c["text"]), 1, 300)
+		limit("confirm", textOf(c["confirm"]), 1, 30)
+		limit("confirm deny", textOf(c["deny"]), 1, 30)
+	}
+}
+
+func lintBlock(b map[string]any, at string, fault func(string, ...any)) {
+	es, _ := b["elements"].([]any)
+	switch b["type"] {
+	case "header":
+		if n := width(textOf(b["text"])); n > 150 {
+			fault("%s: header of %d", at, n)
+		}
+	case "section":
+		if n := width(textOf(b["text"])); n > 3000 {
+			fault("%s: section of %d", at, n)
+		}
+	case "context":
+		if len(es) == 0 || len(es) > 10 {
+			fault("%s: %d elements", at, len(es))
+		}
+	case "actions":
+		seen := map[any]bool{}
+		for _, e := range es {
+			id := e.(map[string]any)["action_id"]
+			if seen[id] {
+				fault("%s: %v twice", at, id)
+			}
+			seen[id] = true
+		}
+		if len(es) == 0 || len(es) > 25 {
+			fault("%s: %d elements", at, len(es))
+		}
+	case "rich_text":
+		for _, e := range es {
+			if inner, _ := e.(map[string]any)["elements"].([]any); len(inner) == 0 {
+				fault("%s: an element without anything in it", at)
+			}
+		}
+	default:
+		fault("%s: not one of the blocks we use", at)
+	}
+}
+
+// ourTokens is everything that may stand between angle brackets in a top-level text.
+var ourTokens = regexp.MustCompile(`<(@U(?:ALICE|BOB|CAROL)|!subteam\^S0LEADS|!date\^-?\d+\^[a-z_{} ]+\|[^<>|]+)>`)
+
+// forged are the ways in which user text would have become more than text.
+func forged(m message) (bad []string) {
+	rest := ourTokens.ReplaceAllString(m.text, "")
+	quiet(collector(&bad), rest)
+	for _, b := range m.blocks {
+		rich, ok := b.(*slack.RichTextBlock)
+		if !ok {
+			continue
+		}
+		for _, e := range rich.Elements {
+			bad = append(bad, forgedIn(e)...)
+		}
+	}
+	return bad
+}
+
+type collects func(string, ...any)
+
+func (c collects) Fatalf(format string, args ...any) { c(format, args...) }
+
+func collector(into *[]string) collects {
+	return func(format string, args ...any) { *into = append(*into, fmt.Sprintf(format, args...)) }
+}
+
+func forgedIn(e slack.RichTextElement) (bad []string) {
+	var es []slack.RichTextSectionElement
+	switch e := e.(type) {
+	case *slack.RichTextSection:
+		es = e.Elements
+	case *slack.RichTextQuote:
+		es = e.Elements
+	case *slack.RichTextPreformatted:
+		es = e.Elements
+	case *slack.RichTextList:
+		for _, item := range e.Elements {
+			bad = append(bad, forgedIn(item)...)
+		}
+	}
+	for _, x := range es {
+		switch x := x.(type) {
+		case *slack.RichTextSectionTextElement:
+			harmless(collector(&bad), x.Text, true)
+		case *slack.RichTextSectionUserElement:
+			if !slices.Contains([]string{"UALICE", "UBOB", "UCAROL"}, x.UserID) {
+				bad = append(bad, "mentions "+x.UserID)
+			}
+		case *slack.RichTextSectionUserGroupElement:
+			if x.UsergroupID != "S0LEADS" {
+				bad = append(bad, "mentions "+x.UsergroupID)
+			}
+		case *slack.RichTextSectionLinkElement:
+			if u, err := url.Parse(x.URL); err != nil || u.Host != "forge.awsapps.com" && u.Host != "forge.slack.com" {
+				bad = append(bad, "links to "+x.URL)
+			}
+		}
+	}
+	return bad
+}
+
+func TestEveryMessageKeepsTheLimits(t *testing.T) {
+	for name, m := range messages() {
+		for _, f := range append(faultsOf(m), forged(m)...) {
+			t.Errorf("%s: %s", name, f)
+		}
+	}
+}
+
+// worst is a request with everything in it that people and directories can make of it.
+func worst(t *rapid.T) store.Request {
+	text := func(what string) string { return nastyText().Draw(t, what) }
+	r := in(rapid.SampledFrom(store.States()).Draw(t, "state"))
+	if rapid.Bool().Draw(t, "strangers") { // met only in the directory
+		r.Requester = store.Person{UserID: "u", UserName: text("username"), Email: text("email"), Name: text("name")}
+	}
+	r.Title, r.Scenario, r.PermissionSet, r.Region = text("title"), text("scenario"), text("set"), text("region")
+	r.Account.Name, r.Account.ID, r.Account.Sensitive = text("account"), text("account id"), rapid.Bool().Draw(t, "sensitive")
+	r.Reason, r.Ticket, r.Context = text("reason"), text("ticket"), text("context")
+	r.Duration = time.Duration(rapid.Int64Range(0, int64(400*time.Hour)).Draw(t, "duration"))
+	r.Guide = rapid.SampledFrom([]string{guideEC2, guideRDS, guideEKS, guideConsole, "assume-role", ""}).Draw(t, "guide")
+	r.Answers = nil
+	for _, name := range []string{"instance", "endpoint", "database", "db_user", "bastion", "cluster", "a", "b", "c", "d", "e"} {
+		r.Answers = append(r.Answers, store.Answer{Name: name, Label: text("label"), Value: text(name)})
+	}
+	for i := range r.Decisions {
+		r.Decisions[i].Comment = text("comment")
+	}
+	r.End.Note, r.Work.Error = text("note"), text("error")
+	if rapid.Bool().Draw(t, "owed") {
+		r.Ticket, r.TicketBy = "", noon.Add(time.Hour)
+	}
+	r.Standing, r.NoWord = rapid.Bool().Draw(t, "standing"), rapid.Bool().Draw(t, "no word")
+	for range rapid.IntRange(0, 10).Draw(t, "asked") {
+		r.Asked = append(r.Asked, bob)
+	}
+	r.Readings = []store.Reading{worstReading(t)}
+	return r
+}
+
+func worstReading(t *rapid.T) store.Reading {
+	text := func(what string) string { return nastyText().Draw(t, what) }
+	g := store.Reading{At: noon, Events: 100_000, Writes: 5, Reads: 6, Refused: 7, LeftOut: rapid.IntRange(0, 9999).Draw(t, "left out")}
+	long := text("long")
+	for i := range rapid.IntRange(0, store.MostDeeds).Draw(t, "deeds") {
+		g.Deeds = append(g.Deeds, store.Deed{
+			Service: long, Action: long, Region: long, Resource: long, Error: []string{"", long}[i%2], Write: i%3 == 0, Count: i,
+		})
+	}
+	for i := range rapid.IntRange(0, 40).Draw(t, "sources") {
+		g.Sources = append(g.Sources, store.Source{Region: long, Error: []string{"", long}[i%2]})
+		g.Addresses = append(g.Addresses, long)
+	}
+	return g
+}
+
+// anyOf makes every kind of message of one request.
+func anyOf(t *rapid.T, r store.Request) map[string]message {
+	text := func(what string) string { return nastyText().Draw(t, what) }
+	f := forgeSetting()
+	f.missing, f.mayAssume, f.portal, f.instance = text("missing"), []string{rdsRole}, "https://forge.awsapps.com/start", text("instance arn")
+	f.sets[2].handle, f.need, f.each = text("handle"), rapid.IntRange(0, 3).Draw(t, "need"), rapid.Bool().Draw(t, "each")
+	all := map[string]message{
+		"card": card(r, f), "ask": ask(r, f, "UCAROL", rapid.SampledFrom([]string{policy.Manager, "", text("why")}).Draw(t, "because")),
+		"pass": pass(r, f), "result": result(r, text("why not")), "warning": warning(r), "goodbye": goodbye(r),
+		"ask-ticket": askTicket(r, rapid.Bool().Draw(t, "late")), "told": told(r, rapid.SampledFrom([]string{"begin", "end"}).Draw(t, "when")),
+		"refusal": refusal(text("refusal")),
+	}
+	data := map[string]string{"reading": "0", "slack": "UALICE"}
+	for _, k := range []string{"why", "error", "shared", "forced", "missing", "diff", "hash", "was", "is", "silent", "left", "since", "no_manager"} {
+		data[k] = text(k)
+	}
+	for _, kind := range kinds() {
+		n := store.Notice{Kind: kind, Data: data}
+		if m, ok := threadLine(n, r, f); ok {
+			all[kind] = m
+		} else if m, ok := incident(n, r, f); ok {
+			all[kind] = m
+		}
+	}
+	short := shortForm(store.Notice{Kind: text("kind"), Request: r.ID}, all["card"])
+	all["short"] = short
+	return all
+}
+
+func kinds() []string {
+	return []string{
+		workflows.NoticeAsked, workflows.NoticeReminder, workflows.NoticeDecided, workflows.NoticeGranted, workflows.NoticeFailed,
+		workflows.NoticeEnding, workflows.NoticeEnded, workflows.NoticeOver, workflows.NoticeTicket, workflows.NoticeNoTicket,
+		workflows.NoticeSummary, workflows.NoticeUncertain, workflows.NoticeLate, workflows.NoticeTierZero, workflows.NoticeStuck,
+		workflows.NoticeUnstuck, workflows.NoticeTicketOut, workflows.NoticePolicy, workflows.NoticePerson, workflows.NoticeChannel,
+	}
+}
+
+// Whatever people type and directories say, Slack takes every message, as our own linter and the twin see it, and text stays text.
+func TestWorstMessagesKeepTheLimits(t *testing.T) {
+	w := slacktwin.New(slacktwin.Config{})
+	w.SetQuotas(false)
+	channel := w.AddChannel(slacktwin.Channel{Name: "platform-support", Members: []string{"U0000TWIN"}})
+	srv := httptest.NewServer(w)
+	defer srv.Close()
+	api := slack.New("xoxb-twin", slack.OptionAPIURL(srv.URL+"/api/"))
+	rapid.Check(t, func(t *rapid.T) {
+		all := anyOf(t, worst(t))
+		for name, m := range all {
+			for _, f := range faultsOf(m) {
+				t.Fatalf("%s: %s", name, f)
+			}
+			if name == "short" || name == workflows.NoticePerson { // made of the flattened card; names a bare Slack id
+				continue
+			}
+			for _, f := range forged(m) {
+				t.Fatalf("%s: %s", name, f)
+			}
+		}
+		name := rapid.SampledFrom(slices.Sorted(maps.Keys(all))).Draw(t, "posted")
+		m := all[name]
+		if _, _, err := api.PostMessage(channel, slack.MsgOptionText(m.text, false), slack.MsgOptionBlocks(m.blocks...)); err != nil {
+			t.Fatalf("%s: %v\n%v", name, err, w.Refusals())
+		}
+	})
+}

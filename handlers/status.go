@@ -1,0 +1,259 @@
+package handlers
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/slack-go/slack"
+
+	"breakglass/store"
+	"breakglass/workflows/policy"
+)
+
+// overview is what is going on, sorted for one reader.
+type overview struct {
+	mine    []store.Request // their running sessions
+	others  []store.Request // everybody else's
+	waiting []store.Request // for a decision, everybody's
+}
+
+func overviewFor(open []store.Request, slackID, userID string) overview {
+	var o overview
+	for _, r := range open {
+		switch {
+		case r.State == store.Pending:
+			o.waiting = append(o.waiting, r)
+		case r.State != store.Approved && !r.State.MayHaveAccess():
+		case own(r, slackID, userID):
+			o.mine = append(o.mine, r)
+		default:
+			o.others = append(o.others, r)
+		}
+	}
+	soonest := func(a, b store.Request) int {
+		return cmp.Or(a.ExpiresAt.Compare(b.ExpiresAt), strings.Compare(string(a.ID), string(b.ID)))
+	}
+	slices.SortStableFunc(o.mine, soonest)
+	slices.SortStableFunc(o.others, soonest)
+	return o
+}
+
+// sessionLine is who is where until when, on whose word.
+func sessionLine(r store.Request) words {
+	w := words{}.bold(string(r.ID)).say(" ").who(r.Requester).say(" · ").their(title(r), limitName)
+	if r.Account.Name != "" {
+		w = w.say(" on ").bold(oneLine(r.Account.Name, limitName))
+	}
+	switch r.State {
+	case store.Active:
+		w = w.say(" until ").date(r.ExpiresAt, dateForm)
+	case store.Approved, store.Granting:
+		w = w.say(", being opened")
+	case store.Revoking:
+		w = w.say(", being taken away")
+	case store.Pending:
+		w = w.say(", since ").date(r.SubmittedAt, dateForm)
+	default:
+		w = w.say(", " + strings.ToLower(standing(r)))
+	}
+	if yes := approvals(r); len(yes) > 0 {
+		w = w.say(", approved by ").people(yes[:min(len(yes), 3)])
+	} else if r.NoWord {
+		w = w.say(", no approval needed")
+	}
+	return w
+}
+
+// status shows who is in, then who waits. It asks nobody: it must answer when everything else is down.
+func (h *Handlers) status(c slack.SlashCommand, words []string) *private {
+	open, err := h.book.Open()
+	if err != nil {
+		return sorry(h.sentence("read the sessions", err))
+	}
+	of := ""
+	if len(words) > 0 {
+		keep, what, ok := h.narrow(words)
+		if !ok {
+			return sorry(fmt.Sprintf("“%s” is neither a person nor an account of the policy. Write /access status @somebody, or /access status and an account.",
+				oneLine(strings.Join(words, " "), 60)))
+		}
+		open = slices.DeleteFunc(open, func(r store.Request) bool { return !keep(r) })
+		of = what
+	}
+	return statusAnswer(overviewFor(open, c.UserID, h.userOf(c.UserID)), of)
+}
+
+// narrow reads @user or account. A mention arrives as <@U123|name>, since the command is escaped by Slack.
+func (h *Handlers) narrow(words []string) (keep func(store.Request) bool, what string, ok bool) {
+	word := strings.Join(words, " ")
+	if id, is := userMention(word); is {
+		user := h.userOf(id)
+		return func(r store.Request) bool { return own(r, id, user) }, " of this person", true
+	}
+	if len(words) != 1 {
+		return nil, "", false
+	}
+	a, known := accountWord(h.policy(), word)
+	if !known {
+		a = policy.Account{Name: word, ID: word} // an account that has left the policy can still be in use
+	}
+	keep = func(r store.Request) bool {
+		return asciiLower(r.Account.Name) == asciiLower(a.Name) || r.Account.ID == a.ID
+	}
+	if known {
+		return keep, " on " + a.Name, true
+	}
+	open, err := h.book.Open()
+	return keep, " on " + oneLine(word, limitName), err == nil && slices.ContainsFunc(open, keep)
+}
+
+// userMention reads <@U123> and <@U123|name>.
+func userMention(s string) (id string, ok bool) {
+	rest, ok := strings.CutPrefix(s, "<@")
+	rest, closed := strings.CutSuffix(rest, ">")
+	if !ok || !closed {
+		return "", false
+	}
+	id, _, _ = strings.Cut(rest, "|")
+	return id, isUser(id)
+}
+
+func statusAnswer(o overview, of string) *private {
+	l := sheet{size: 400}
+	total := len(o.mine) + len(o.others)
+	head := fmt.Sprintf("Who has access now%s: %d. Waiting for a decision: %d.", of, total, len(o.waiting))
+	l.add(header("Emergency access" + oneLine(of, limitName)))
+	if total == 0 {
+		l.add(note("Nobody has access" + of + "."))
+	}
+	if len(o.mine) > 0 {
+		l.add(note("Your sessions"))
+		l.each(o.mine, func(r store.Request) []slack.Block {
+			if r.State == store.Active || r.State == store.Granting {
+				return []slack.Block{paragraph(sessionLine(r)), actions(endButton(r))}
+			}
+			return []slack.Block{paragraph(sessionLine(r))}
+		})
+	}
+	if len(o.others) > 0 {
+		if len(o.mine) > 0 {
+			l.add(note("Everybody else's"))
+		}
+		l.list(o.others)
+	}
+	if len(o.waiting) > 0 {
+		l.add(note("Waiting for a decision"))
+		l.list(o.waiting)
+	}
+	return &private{ResponseType: slack.ResponseTypeEphemeral, Text: inert(head, limitTop), Blocks: l.blocks}
+}
+
+// sheet builds an answer that stays within the acknowledgement and within Slack's number of blocks, and says how much it left out.
+type sheet struct {
+	blocks []slack.Block
+	size   int
+}
+
+// reserve is kept for what must still be said after a list was cut: two headings and two counts.
+const reserve = 1200
+
+func sizeOf(blocks ...slack.Block) int {
+	n := 0
+	for _, b := range blocks {
+		raw, err := json.Marshal(b)
+		if err != nil {
+			return mostAck
+		}
+		n += len(raw) + 1
+	}
+	return n
+}
+
+func (l *sheet) add(bs ...slack.Block) {
+	l.blocks = append(l.blocks, bs...)
+	l.size += sizeOf(bs...)
+}
+
+func (l *sheet) fits(bytes, blocks int) bool {
+	return l.size+bytes <= mostAck-reserve && len(l.blocks)+blocks <= limitBlocks-8
+}
+
+// each adds what a request is shown as, while there is room.
+func (l *sheet) each(rs []store.Request, show func(store.Request) []slack.Block) {
+	for i, r := range rs {
+		bs := show(r)
+		if !l.fits(sizeOf(bs...), len(bs)) {
+			l.add(andMore(len(rs) - i))
+			return
+		}
+		l.add(bs...)
+	}
+}
+
+// list adds requests as the lines of one block, while there is room.
+func (l *sheet) list(rs []store.Request) {
+	var shown []words
+	bytes := 0
+	for _, r := range rs {
+		w := sessionLine(r)
+		n := sizeOf(bullets(w))
+		if !l.fits(bytes+n, 1) {
+			break
+		}
+		bytes += n
+		shown = append(shown, w)
+	}
+	if len(shown) > 0 {
+		l.add(bullets(shown...))
+	}
+	if left := len(rs) - len(shown); left > 0 {
+		l.add(andMore(left))
+	}
+}
+
+func andMore(n int) slack.Block {
+	return note(fmt.Sprintf("… and %d more. Narrow it down with /access status @somebody, or /access status and an account.", n))
+}
+
+// mostHistory is how many of their requests a person is shown.
+const mostHistory = 25
+
+// history shows a person their own last requests.
+func (h *Handlers) history(c slack.SlashCommand) *private {
+	user := h.userOf(c.UserID)
+	if user == "" {
+		return sorry("You have not asked for anything yet.")
+	}
+	rs, err := h.book.OfPerson(user, mostHistory)
+	if err != nil {
+		return sorry(h.sentence("read somebody's requests", err))
+	}
+	if len(rs) == 0 {
+		return sorry("You have not asked for anything yet.")
+	}
+	l := sheet{size: 400}
+	l.add(header("Your last requests"))
+	shown := make([]words, 0, len(rs))
+	for _, r := range rs {
+		shown = append(shown, historyLine(r))
+	}
+	for len(shown) > 0 && !l.fits(sizeOf(bullets(shown...)), 1) {
+		shown = shown[:len(shown)-1]
+	}
+	l.add(bullets(shown...))
+	return &private{ResponseType: slack.ResponseTypeEphemeral, Text: "Your last requests", Blocks: l.blocks}
+}
+
+func historyLine(r store.Request) words {
+	w := words{}.bold(string(r.ID)).say(" ").date(r.SubmittedAt, dateForm).say(" · ").their(title(r), limitName)
+	if r.Account.Name != "" {
+		w = w.say(" on ").bold(oneLine(r.Account.Name, limitName))
+	}
+	if r.Duration > 0 {
+		w = w.say(" for " + sayDuration(r.Duration))
+	}
+	return w.say(": " + strings.ToLower(standing(r)))
+}
