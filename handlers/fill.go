@@ -128,8 +128,12 @@ func (h *Handlers) cascade(in *slack.InteractionCallback, a *slack.BlockAction) 
 // show updates an open view. A view that was closed or sent meanwhile is left alone.
 func (h *Handlers) show(ctx context.Context, view, hash, order string, v *slack.ModalViewRequest) {
 	t := h.turns.of(view)
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	select {
+	case t.taken <- struct{}{}:
+		defer func() { <-t.taken }()
+	case <-ctx.Done():
+		return
+	}
 	if !t.isNewest(order) {
 		return // a later choice has been drawn already
 	}
@@ -193,10 +197,10 @@ type turns struct {
 }
 
 type turn struct {
-	mu     sync.Mutex
+	taken  chan struct{} // holds one while somebody draws; guards what follows
 	newest string // action_ts of the latest choice that was drawn
 	hash   string // of the view as we last drew it
-	used   time.Time
+	used   time.Time // guarded by turns.mu
 }
 
 func newTurns(now func() time.Time) *turns { return &turns{now: now, at: map[string]*turn{}} }
@@ -220,7 +224,7 @@ func (t *turns) of(view string) *turn {
 	}
 	v := t.at[view]
 	if v == nil {
-		v = &turn{}
+		v = &turn{taken: make(chan struct{}, 1)}
 		t.at[view] = v
 	}
 	v.used = now

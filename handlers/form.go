@@ -173,13 +173,16 @@ func chosenFields(p *policy.Policy, o offering, offer policy.Offer, d *draft) []
 	return blocks
 }
 
-// terms says what it takes, in the policy's own words.
+// terms says what it takes; for what cannot be had, why not, in the policy's own words.
 func terms(p *policy.Policy, o offering, offer policy.Offer) string {
 	s, account := offer.Scenario, ""
 	if len(offer.Accounts) > 0 {
 		account = offer.Accounts[0].Name
 	}
-	return fmt.Sprintf("Tier %d. %s", s.Tier, p.MayRequest(s.Name, account, p.DefaultDuration(s), who(o.principal)).Why)
+	if v := p.MayRequest(s.Name, account, p.DefaultDuration(s), who(o.principal)); !v.OK {
+		return v.Why
+	}
+	return fmt.Sprintf("Tier %d: %s.", s.Tier, approvalWords(s.Approval))
 }
 
 func scenarioInput(o offering, chosen policy.Offer, known bool) slack.Block {

@@ -243,7 +243,9 @@ func lost(err error) bool {
 func (s *Speaker) post(ctx context.Context, n store.Notice, to place, thread string, m message) (store.Ref, error) {
 	channel, err := to(ctx)
 	if err != nil {
-		return store.Ref{}, err
+		u := undelivered(n, err)
+		u.Certain = true // nothing was sent yet
+		return store.Ref{}, u
 	}
 	var ref store.Ref
 	err = s.send(n, m, func(opts ...slack.MsgOption) error {
@@ -266,7 +268,7 @@ func mark(n store.Notice) slack.SlackMetadata {
 	return slack.SlackMetadata{EventType: "breakglass", EventPayload: map[string]any{"notice": n.Seq, "request": string(n.Request)}}
 }
 
-// send tries the message as it is, and where Slack finds fault with its form, as one plain section: said badly is better than
+// send tries the message as it is, and where Slack finds fault with its form, as one plain paragraph: said badly is better than
 // not said. It is a defect of ours each time.
 func (s *Speaker) send(n store.Notice, m message, with func(...slack.MsgOption) error) error {
 	err := with(slack.MsgOptionText(m.text, false), slack.MsgOptionBlocks(m.blocks...))
@@ -279,13 +281,14 @@ func (s *Speaker) send(n store.Notice, m message, with func(...slack.MsgOption) 
 	return with(slack.MsgOptionText(short.text, false), slack.MsgOptionBlocks(short.blocks...))
 }
 
-// shortForm is what can be said of any message in the simplest form there is.
+// shortForm is what can be said of any message in the simplest form there is. It is rich_text like the messages themselves: an edit that
+// takes all rich_text away is refused (block_mismatch).
 func shortForm(n store.Notice, m message) message {
 	s := "Something about " + oneLine(string(n.Request), 40) + " could not be shown (" + oneLine(n.Kind, 40) + "). See /access status."
 	if t := strings.TrimSpace(flatten(m)); t != "" {
 		s = t
 	}
-	return message{text: inert(s, 300), blocks: []slack.Block{slack.NewSectionBlock(plain(s, 600), nil, nil)}}
+	return message{text: inert(s, 300), blocks: []slack.Block{paragraph(say(oneLine(s, 600)))}}
 }
 
 // flatten is the text of a message without its form.

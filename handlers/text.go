@@ -226,19 +226,10 @@ func mentionGroup(id string) string {
 	return "<!subteam^" + id + ">"
 }
 
-// channelRef is a channel in mrkdwn, "" for what is no channel's id.
-func channelRef(id string) string {
-	if !isChannel(id) {
-		return ""
-	}
-	return "<#" + id + ">"
-}
-
 // The forms in which times are shown; each reader sees their own zone. Source: Slack, "Formatting text", date formatting.
 const (
 	dateForm = "{date_short_pretty} at {time}"
 	timeForm = "{time}"
-	agoForm  = "{ago}"
 	noTime   = "a time that is not known"
 )
 

@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"breakglass/handlers"
 	"breakglass/store"
@@ -46,16 +44,13 @@ func (p *program) announcePolicy(by store.By, pol *policy.Policy) error {
 	return p.db.SetFact(by, factPolicy, string(now), store.EventPolicy, map[string]string{"hash": pol.Hash})
 }
 
-// watchPolicy takes up a changed policy on SIGHUP. A faulty one is refused and the old one stays in force.
+// watchPolicy takes up a changed policy when told to. A faulty one is refused and the old one stays in force.
 func (p *program) watchPolicy(ctx context.Context) {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-hup:
+		case <-p.hup:
 			if err := p.reload(); err != nil {
 				p.log.Error("the changed policy is not taken up; the old one stays in force", "err", err)
 			}

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -38,7 +40,10 @@ serve never makes a store: a lost volume must not look like a first start. The f
 			}
 			registry := prometheus.NewRegistry()
 			registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-			return serve(c.Context(), setting{env: env, create: create, now: theClock(), log: log, registry: registry})
+			hup := make(chan os.Signal, 1)
+			signal.Notify(hup, syscall.SIGHUP)
+			defer signal.Stop(hup)
+			return serve(c.Context(), setting{env: env, create: create, now: theClock(), log: log, registry: registry, hup: hup})
 		},
 	}
 	c.Flags().BoolVar(&create, "init", false, "make the store if there is none")
@@ -57,6 +62,7 @@ type setting struct {
 	aws      *http.Client      // nil: the SDK's
 	noSocket bool              // commands have no way in: for tests inside a bubble
 	lifted   bool              // our own rate limits are off, for benchmarks
+	hup      <-chan os.Signal  // SIGHUP: take up a changed policy
 	ready    func(*program)    // called when Slack is connected
 }
 

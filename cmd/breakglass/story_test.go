@@ -85,7 +85,7 @@ func (g *gate) dial(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 func playStory(t *testing.T, file string) {
-	s := &story{t: t, net: wire.New(), logs: &bytes.Buffer{}}
+	s := &story{t: t, dir: t.TempDir(), net: wire.New(), logs: &bytes.Buffer{}}
 	s.world = sandbox.Forge(time.Now, slackConfig("http://slack.twin"), awstwin.Config{})
 	slackServer := &http.Server{Handler: s.world.Slack}
 	awsServer := &http.Server{Handler: s.world.AWS}
@@ -104,9 +104,8 @@ func playStory(t *testing.T, file string) {
 	testscript.RunT(bubbleT{t}, testscript.Params{
 		Files: []string{file},
 		Setup: func(env *testscript.Env) error {
-			s.dir = env.WorkDir
 			s.store = filepath.Join(s.dir, "breakglass.db")
-			s.policy = filepath.Join(s.dir, "policy.yaml")
+			s.policy = filepath.Join(env.WorkDir, "policy.yaml")
 			data, err := os.ReadFile("../../deploy/policy.yaml")
 			if err != nil {
 				return err

@@ -41,8 +41,9 @@ func (s *story) words() map[string]func(*testscript.TestScript, bool, []string) 
 	w := map[string]func(*testscript.TestScript, bool, []string){
 		"start": s.wordStart, "restart": s.wordRestart, "crash": s.wordCrash, "sleep": s.wordSleep, "state": s.wordState, "aws": s.wordAWS,
 		"slack": s.wordSlack, "directory": s.wordDirectory, "policy": s.wordPolicy, "log": s.wordLog, "session": s.wordSession, "reload": s.wordReload,
-		"mailed": s.wordMailed,
+		"mailed": s.wordMailed, "halt": s.wordHalt, "ready": s.wordReady,
 	}
+	w["dana2"] = func(ts *testscript.TestScript, neg bool, args []string) { s.person(ts, s.who(ts, "dana2"), neg, args) }
 	for _, p := range s.world.People {
 		w[p.Key] = func(ts *testscript.TestScript, neg bool, args []string) { s.person(ts, p, neg, args) }
 	}
@@ -68,6 +69,13 @@ func (s *story) wordRestart(ts *testscript.TestScript, neg bool, args []string) 
 func (s *story) wordCrash(ts *testscript.TestScript, neg bool, args []string) {
 	s.crash()
 	s.wordStart(ts, neg, args)
+}
+
+func (s *story) wordHalt(ts *testscript.TestScript, _ bool, _ []string) { ts.Check(s.stop()) }
+
+func (s *story) wordReady(*testscript.TestScript, bool, []string) {
+	s.awaitReady()
+	s.settle(5 * time.Second)
 }
 
 func (s *story) wordSleep(ts *testscript.TestScript, _ bool, args []string) {
@@ -146,16 +154,20 @@ func (s *story) wordAWS(ts *testscript.TestScript, neg bool, args []string) {
 		_, err := fmt.Sscan(args[4], &n)
 		ts.Check(err)
 		s.world.AWS.FailNext(args[1], args[2], args[3], n)
+	case "unreachable":
+		s.world.AWS.Unreachable(args[1], args[2] == "on")
+	case "stall-reply":
+		s.world.AWS.StallReplyNext(args[1], args[2], 1)
 	case "lose-reply":
 		s.world.AWS.DropReplyNext(args[1], args[2], 1)
 	case "async":
 		d, err := time.ParseDuration(args[1])
 		ts.Check(err)
 		s.world.AWS.SetAsync(d)
-	case "calls":
+	case "calls", "calls-ok":
 		n := 0
 		for _, c := range s.world.AWS.Calls() {
-			if c.Operation == args[1] {
+			if c.Operation == args[1] && (args[0] == "calls" || c.Error == "") {
 				n++
 			}
 		}
@@ -291,6 +303,8 @@ func (s *story) person(ts *testscript.TestScript, p *sandbox.Person, neg bool, a
 		s.request(ts, sp, ctx, neg, args[1:])
 	case "click":
 		must(s.click(ctx, sp, args[1], args[2:]))
+	case "click-and-go": // does not wait for what comes of it
+		go func() { _ = s.click(context.Background(), sp, args[1], args[2:]) }()
 	case "click-fast": // both clicks are on their way at the same moment
 		s.clickFast(ts, ctx, sp, args[1:])
 	case "deny":
@@ -357,7 +371,14 @@ func plain(v *slacktwin.View) string {
 	if v == nil {
 		return "(no form)"
 	}
-	return v.PlainText()
+	out := v.PlainText()
+	for _, f := range v.Fields() {
+		out += fmt.Sprintf("\n%s = %q", f.Label, f.Shown)
+		if f.Error != "" {
+			out += " error: " + f.Error
+		}
+	}
+	return out
 }
 
 func (s *story) requests() string  { return s.world.Slack.ChannelID(s.channel("platform-support")) }
@@ -456,11 +477,7 @@ func (s *story) sees(ts *testscript.TestScript, sp *slacktwin.Person, place stri
 func texts(all []slacktwin.Message) string {
 	var out []string
 	for _, m := range all {
-		text := m.PlainText()
-		if b := m.Buttons(); len(b) > 0 {
-			text += "\n[" + strings.Join(b, "] [") + "]"
-		}
-		out = append(out, text)
+		out = append(out, m.PlainText())
 	}
 	return strings.Join(out, "\n----\n")
 }

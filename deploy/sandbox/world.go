@@ -85,6 +85,7 @@ func (w *World) accounts() {
 			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::`+botAccount+`:root"},"Action":"sts:AssumeRole"}]}`,
 			map[string]string{"read": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["cloudtrail:LookupEvents","ssm:DescribeSessions","ssm:TerminateSession"],"Resource":"*"}]}`})
 	}
+	w.AWS.SetSES(botAccount, "us-east-1", true, "breakglass"+domain)
 	for _, id := range []string{ProdWealth, ProdCash, Prod9Squid} {
 		name := w.AWS.AccountName(id)
 		w.AWS.AddInstance(id, "us-east-1", "i-0"+id[4:]+"a1", name+"-api-1")

@@ -21,7 +21,7 @@ type Config struct {
 	Region      string // Identity Center's home Region; its calls are answered there only
 	InstanceARN string // empty: looked up, which works where the account sees exactly one instance
 	MemberRole  string // name of the role assumed in each account to read its CloudTrail; empty: the bot's own credentials
-	OwnerRole   string // ARN of a role in the account that owns Identity Center; empty: the bot's own credentials
+	OwnerRole   string // role in the account that owns Identity Center, for the access portal's events; they are not read yet
 
 	// HTTP carries the calls in place of the SDK's own client; what the credentials' chain asks (instance metadata, single sign-on)
 	// still goes by the SDK's. nil: the SDK's for all.

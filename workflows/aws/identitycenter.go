@@ -87,7 +87,7 @@ func (ic *IdentityCenter) Unassign(ctx context.Context, t store.Tuple) (string, 
 }
 
 // errBusy stands for a quota that frees itself.
-var errBusy = errors.New("Identity Center has as many changes under way as it takes")
+var errBusy = errors.New("as many changes are under way as Identity Center takes")
 
 // onlyBusy tells two things apart that AWS answers with one code, ServiceQuotaExceededException: fifteen creations under way, ours
 // of before a restart or others', which passes; and an account or instance that is full, which does not. So where AWS says it, it is

@@ -119,18 +119,30 @@ func field(m map[string]any, name string) any {
 	return nil
 }
 
-// userID passes what can be a user id: at most 47 letters, digits and hyphens (API reference of DescribeUser).
+// userID passes what is a user id by its form: a GUID, in older directories after ten hex digits and a hyphen (API reference of
+// DescribeUser). Companies are seen to provision an employee number or an address as the manager; asking for that would be
+// answered with a ValidationException, which reads like a directory that is out of order.
 func userID(s string) string {
 	s = strings.TrimSpace(s)
-	if s == "" || len(s) > 47 {
+	groups := strings.Split(s, "-")
+	if len(groups) == 6 && len(groups[0]) == 10 && isHex(groups[0]) {
+		groups = groups[1:]
+	}
+	if len(groups) != 5 {
 		return ""
 	}
-	for _, r := range s {
-		if r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') {
+	for i, n := range []int{8, 4, 4, 4, 12} {
+		if len(groups[i]) != n || !isHex(groups[i]) {
 			return ""
 		}
 	}
 	return s
+}
+
+func isHex(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'f') && (r < 'A' || r > 'F')
+	}) < 0
 }
 
 // groupIDs remembers the ids of groups by their display names. Nothing about who is in them is kept.

@@ -3,6 +3,7 @@ package aws
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -41,7 +42,10 @@ func (l Limits) withDefaults() Limits {
 	or(&l.IdentityStore, Rate{PerSecond: 12, Burst: 4})
 	// No burst: two calls are the whole second. A little slower than the quota, since what counts is when a call arrives.
 	or(&l.CloudTrail, Rate{PerSecond: 1.8, Burst: 1})
-	if l.Outstanding <= 0 {
+	switch {
+	case l.Lifted:
+		l.Outstanding = math.MaxInt
+	case l.Outstanding <= 0:
 		l.Outstanding = 15
 	}
 	return l

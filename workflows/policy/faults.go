@@ -14,11 +14,12 @@ const maxFaults = 500
 
 // Fault is one thing wrong with a policy file.
 type Fault struct {
-	File         string
-	Line, Column int    // counted from 1; a column is a character, not a byte
-	Field        string // as scenarios.ec2.approval.any_of[1]; "" for the file as a whole
-	Problem      string // what is wrong
-	Remedy       string // what to do about it
+	File    string `json:"file"`
+	Line    int    `json:"line"`             // counted from 1
+	Column  int    `json:"column"`           // counted from 1, in characters, not bytes
+	Field   string `json:"field,omitempty"`  // as scenarios.ec2.approval.any_of[1]; "" for the file as a whole
+	Problem string `json:"problem"`          // what is wrong
+	Remedy  string `json:"remedy,omitempty"` // what to do about it
 }
 
 // String is the fault in one line: name:line:col: field: problem; remedy.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,8 +76,10 @@ func TestManyAccounts(t *testing.T) {
 // Files made to hurt are refused, each in good time: without the bounds most of these take minutes, or
 // the whole stack.
 func TestHostile(t *testing.T) {
-	const full = maxBytes - 100
+	const full = maxBytes / 4 // enough for what is quadratic to take its minutes, and quick where it is not
 	repeat := func(s string) string { return strings.Repeat(s, full/len(s)) }
+	nested := []string{"lists in lists", "mappings", "keys in a line", "items in a line", "anchors", "anchors on lines",
+		"anchors in a list", "tags", "question marks", "aliases"}
 	for name, text := range map[string]string{
 		"too large":          strings.Repeat("#", maxBytes+1),
 		"lists in lists":     repeat("["),
@@ -112,6 +115,9 @@ func TestHostile(t *testing.T) {
 			}
 			if len(f) > maxFaults+1 || len(err.Error()) > 500_000 {
 				t.Errorf("%d faults in %d bytes", len(f), len(err.Error()))
+			}
+			if slices.Contains(nested, name) && f[0].Problem != "nested too deep" {
+				t.Errorf("came as far as the parser: %v", f[0])
 			}
 			if took > 20*time.Second { // a second alone; the race detector and a busy machine multiply it
 				t.Errorf("took %v", took)

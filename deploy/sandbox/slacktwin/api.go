@@ -127,7 +127,7 @@ func (w *Workspace) serveAPI(rw http.ResponseWriter, r *http.Request, method str
 	if fault.hangs() { // the work is done, the caller never learns of it
 		w.hangUp(r)
 	}
-	w.write(rw, answer, apiErr)
+	w.write(rw, c, answer, apiErr)
 }
 
 // answer checks token, scope and quota, and runs the method.
@@ -176,10 +176,13 @@ func (w *Workspace) need(scope string) *apiError {
 }
 
 // write sends the answer as Slack does: HTTP 200 with ok:false for errors, the scopes in a header.
-func (w *Workspace) write(rw http.ResponseWriter, answer obj, err *apiError) {
+func (w *Workspace) write(rw http.ResponseWriter, c *call, answer obj, err *apiError) {
 	w.mu.Lock()
 	scopes := strings.Join(w.cfg.Scopes, ",")
 	w.mu.Unlock()
+	if c.token == w.cfg.AppToken {
+		scopes = "connections:write"
+	}
 	h := rw.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	h.Set("X-Oauth-Scopes", scopes)

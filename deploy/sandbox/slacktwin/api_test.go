@@ -45,7 +45,8 @@ func TestTokensAndScopes(t *testing.T) {
 	} {
 		body, header := call(c.method, c.header, form(c.form))
 		has(t, body, c.want)
-		want(t, "x-oauth-scopes", header.Get("X-OAuth-Scopes"), "chat:write")
+		scopes := map[bool]string{true: "connections:write", false: "chat:write"}[c.header == "xapp-twin"]
+		want(t, "x-oauth-scopes", header.Get("X-OAuth-Scopes"), scopes)
 	}
 	for _, c := range w.Calls() {
 		if strings.Contains(string(c.Args), "xoxb") {
@@ -53,6 +54,8 @@ func TestTokensAndScopes(t *testing.T) {
 		}
 	}
 	want(t, "calls", len(w.Calls()), 9)
+	call("auth.test", "xoxb-twin", url.Values{"note": {"see xoxb-12-ab and http://x/actions/T1/secret/9"}})
+	has(t, string(w.Calls()[9].Args), "see [redacted] and http://x[redacted]")
 }
 
 // The quotas of the tiers and of a channel, with Retry-After; time brings them back; they can be lifted.
@@ -171,6 +174,64 @@ func TestTickets(t *testing.T) {
 		for _, c := range conns {
 			c.Close()
 		}
+	})
+}
+
+// An acknowledgement of 20 KB is dropped without a word, one byte less is taken; a socket that does not answer PINGs is
+// given up after half a minute.
+func TestBareSocket(t *testing.T) {
+	inBubble(t, slacktwin.Config{}, func(t *testing.T, w *world) {
+		w.stop() // the bare socket below is to be the only one
+		_, url, err := w.api.StartSocketModeContext(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := websocket.Dialer{NetDialContext: w.net.DialContext}
+		c, _, err := d.Dial(url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		pings, size, answering := 0, 0, true
+		c.SetPingHandler(func(data string) error {
+			pings++
+			if !answering {
+				return nil
+			}
+			return c.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(time.Second))
+		})
+		go func() {
+			for {
+				var env struct {
+					ID   string `json:"envelope_id"`
+					Type string
+				}
+				if c.ReadJSON(&env) != nil {
+					return
+				}
+				if env.Type == "slash_commands" {
+					frame := func(n int) string { return `{"text":"` + strings.Repeat("x", n) + `"}` }
+					c.WriteMessage(websocket.TextMessage, []byte(`{"envelope_id":"`+env.ID+`","payload":`+frame(size-len(frame(0)))+`}`))
+				}
+			}
+		}()
+		size = 20<<10 - 1
+		r, err := w.alice.Command(t.Context(), "/x")
+		if err != nil || len(r.Text) < 20_000 {
+			t.Errorf("just below 20 KB: %v", err)
+		}
+		size++
+		if _, err = w.alice.Command(t.Context(), "/x"); !errors.Is(err, slacktwin.ErrOperationTimeout) {
+			t.Errorf("20 KB: %v", err)
+		}
+		w.refusedOnly(t, "ack_too_large")
+		pause(time.Minute)
+		if pings < 12 || w.Sockets() != 1 {
+			t.Errorf("%d PINGs in a minute, %d sockets", pings, w.Sockets())
+		}
+		answering = false
+		pause(45 * time.Second)
+		want(t, "sockets left", w.Sockets(), 0)
 	})
 }
 

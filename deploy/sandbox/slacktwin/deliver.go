@@ -16,8 +16,8 @@ const ackDeadline = 3 * time.Second
 var (
 	ErrDispatchFailed   = errors.New("dispatch_failed: the app has no socket open")
 	ErrOperationTimeout = errors.New("operation_timeout: the app did not acknowledge within 3 s")
-	ErrOutage           = errors.New("Slack is down")
-	ErrTrouble          = errors.New("We had some trouble connecting. Try again?")
+	ErrOutage           = errors.New("outage: no answer from Slack")
+	ErrTrouble          = errors.New("form not taken: We had some trouble connecting. Try again?")
 )
 
 // envelope is one delivery to the app.
@@ -32,41 +32,30 @@ type envelope struct {
 	done func(payload json.RawMessage)
 }
 
+// RepeatNext makes the next n deliveries arrive twice, under two envelope ids, as has been seen of Slack's own. Only the
+// first copy's acknowledgement counts.
+func (w *Workspace) RepeatNext(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.repeat = n
+}
+
 // deliver sends to one socket, each in its turn, and waits for the acknowledgement. It returns the payload of the
 // acknowledgement, nil if it had none.
 func (w *Workspace) deliver(ctx context.Context, e envelope) (json.RawMessage, error) {
 	if w.faults.down() {
 		return nil, ErrOutage
 	}
-	w.mu.Lock()
-	if len(w.sockets) == 0 {
-		w.mu.Unlock()
-		return nil, ErrDispatchFailed
-	}
-	w.turn++
-	s := w.sockets[w.turn%len(w.sockets)]
-	id := random()
 	wait := make(chan json.RawMessage, 1)
-	w.pending[id] = func(payload json.RawMessage) {
-		if e.done != nil {
-			e.done(payload)
-		}
-		wait <- payload
+	id, err := w.dispatch(e, wait)
+	if err != nil {
+		return nil, err
 	}
-	w.mu.Unlock()
 	defer func() {
 		w.mu.Lock()
 		delete(w.pending, id)
 		w.mu.Unlock()
 	}()
-	frame := obj{"envelope_id": id, "type": e.kind, "payload": e.payload, "accepts_response_payload": e.accepts}
-	if e.kind == "events_api" {
-		frame["retry_attempt"], frame["retry_reason"] = e.attempt, ""
-		if e.attempt > 0 {
-			frame["retry_reason"] = "timeout"
-		}
-	}
-	s.push(raw(frame))
 	timer := time.NewTimer(ackDeadline)
 	defer timer.Stop()
 	select {
@@ -79,6 +68,46 @@ func (w *Workspace) deliver(ctx context.Context, e envelope) (json.RawMessage, e
 	case <-w.ctx.Done():
 		return nil, ErrOutage
 	}
+}
+
+// dispatch sends an envelope and arranges that its acknowledgement arrives at wait.
+func (w *Workspace) dispatch(e envelope, wait chan<- json.RawMessage) (string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.sockets) == 0 {
+		return "", ErrDispatchFailed
+	}
+	id := random()
+	w.pending[id] = func(payload json.RawMessage) {
+		if e.done != nil {
+			e.done(payload)
+		}
+		wait <- payload
+	}
+	w.pushNext(e.frame(id))
+	if w.repeat > 0 {
+		w.repeat--
+		w.pushNext(e.frame(random()))
+	}
+	return id, nil
+}
+
+// pushNext queues a frame on the next socket. The caller holds mu.
+func (w *Workspace) pushNext(frame []byte) {
+	w.turn++
+	w.sockets[w.turn%len(w.sockets)].push(frame)
+}
+
+// frame is the envelope on the wire.
+func (e envelope) frame(id string) []byte {
+	frame := obj{"envelope_id": id, "type": e.kind, "payload": e.payload, "accepts_response_payload": e.accepts}
+	if e.kind == "events_api" {
+		frame["retry_attempt"], frame["retry_reason"] = e.attempt, ""
+		if e.attempt > 0 {
+			frame["retry_reason"] = "timeout"
+		}
+	}
+	return raw(frame)
 }
 
 // redelivery is when an event that was not acknowledged comes again, after the attempt before it (docs: Events API).

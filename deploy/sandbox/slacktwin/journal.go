@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// journalSize is how many calls are kept; older ones go first.
+// journalSize is how many calls are kept where Config does not say; older ones go first.
 const journalSize = 20_000
 
 // Call is one Web API call or use of a response_url, tokens and URLs of it redacted.
@@ -61,6 +61,10 @@ func redact(s string) string { return secret.ReplaceAllString(s, "[redacted]") }
 func (w *Workspace) journal(c *call, _ obj, err *apiError, start time.Time, f fault) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if err == nil && w.cfg.Journal < 0 {
+		w.changed()
+		return
+	}
 	args := redact(string(raw(c.args)))
 	rec := Call{At: start, Method: c.method, Args: json.RawMessage(args), OK: err == nil, Took: w.cfg.Now().Sub(start), Fault: f.how}
 	if err != nil {
@@ -69,9 +73,11 @@ func (w *Workspace) journal(c *call, _ obj, err *apiError, start time.Time, f fa
 			w.refuse(c.method, err, args)
 		}
 	}
-	w.calls = append(w.calls, rec)
-	if len(w.calls) > journalSize+journalSize/10 {
-		w.calls = slices.Clone(w.calls[len(w.calls)-journalSize:])
+	if size := w.cfg.Journal; size > 0 {
+		w.calls = append(w.calls, rec)
+		if len(w.calls) > size+size/10 { // cut now and then, not each time
+			w.calls = slices.Clone(w.calls[len(w.calls)-size:])
+		}
 	}
 	w.changed()
 }

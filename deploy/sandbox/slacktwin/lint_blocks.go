@@ -100,11 +100,20 @@ func richElement(l *lint, ptr string, v any) {
 	case "rich_text_preformatted", "rich_text_quote":
 		l.object(ptr, v, fields{"elements": inline, "border": may(whole(0, 1))})
 	case "rich_text_list":
-		l.object(ptr, v, fields{"elements": must(items(1, 1000, richElement)), "style": must(oneOf("bullet", "ordered")),
+		l.object(ptr, v, fields{"elements": must(items(1, 1000, listItem)), "style": must(oneOf("bullet", "ordered")),
 			"indent": may(whole(0, 8)), "offset": may(whole(0, 1_000_000)), "border": may(whole(0, 1))})
 	default:
 		l.bad(ptr+"/type", "unsupported type: %s", kind)
 	}
+}
+
+// listItem: a list holds sections and nothing else; deeper lists are lists of their own with an indent.
+func listItem(l *lint, ptr string, v any) {
+	if kind := str(v, "type"); kind != "rich_text_section" {
+		l.bad(ptr+"/type", "unsupported type: %s", kind)
+		return
+	}
+	richElement(l, ptr, v)
 }
 
 // richInline is a run of text, a mention, a link or the like in a rich_text block.

@@ -12,7 +12,7 @@ import (
 
 // What a person is told who does something Slack does not let them do.
 var (
-	ErrNotAllowed = errors.New("Slack does not offer this to this person here")
+	ErrNotAllowed = errors.New("not offered to this person here")
 	ErrNoView     = errors.New("no form is open")
 )
 

@@ -76,7 +76,7 @@ func minQuery(e obj) int {
 func (p *Person) offer(ctx context.Context, v *view, e obj, block, typed string) ([]any, error) {
 	least := minQuery(e)
 	if utf8.RuneCountInString(typed) < least {
-		return nil, fmt.Errorf("Slack asks for options after %d characters", least)
+		return nil, fmt.Errorf("options are asked for after %d characters only", least)
 	}
 	menu, err := p.suggest(ctx, v, block, str(e, "action_id"), typed)
 	if err == nil && len(offered(menu)) == 0 && least == 0 {

@@ -247,6 +247,25 @@ func TestSockets(t *testing.T) {
 	})
 }
 
+// A delivery may come twice; the app then has to notice by itself.
+func TestRepeated(t *testing.T) {
+	inBubble(t, slacktwin.Config{}, func(t *testing.T, w *world) {
+		w.RepeatNext(1)
+		for range 2 {
+			if _, err := w.alice.Command(t.Context(), "/breakglass"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		pause(time.Second)
+		got := w.got("slash_commands")
+		want(t, "deliveries of two commands", len(got), 3)
+		want(t, "trigger of the copy", got[0].Data.(slack.SlashCommand).TriggerID, got[1].Data.(slack.SlashCommand).TriggerID)
+		if got[0].Request.EnvelopeID == got[1].Request.EnvelopeID {
+			t.Error("both copies have one envelope")
+		}
+	})
+}
+
 // Events come again at once, after a minute and after five, and no more.
 func TestEventRedelivery(t *testing.T) {
 	inBubble(t, slacktwin.Config{}, func(t *testing.T, w *world) {

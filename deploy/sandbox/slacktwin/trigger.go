@@ -108,7 +108,7 @@ func (w *Workspace) serveResponseURL(rw http.ResponseWriter, r *http.Request) {
 	if apiErr.status == 0 { // unlike the Web API, these say it with the status too
 		apiErr.status = http.StatusBadRequest
 	}
-	w.write(rw, nil, apiErr)
+	w.write(rw, c, nil, apiErr)
 }
 
 // respond does what a response_url was asked for.

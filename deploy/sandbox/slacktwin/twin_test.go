@@ -31,6 +31,7 @@ type world struct {
 	alice  *slacktwin.Person // the requester
 	bob    *slacktwin.Person // the manager
 	ops    string            // a channel with both and the bot
+	stop   func()            // takes the app away
 
 	mu        sync.Mutex
 	onCommand func(slack.SlashCommand) any
@@ -58,9 +59,9 @@ func inBubble(t *testing.T, cfg slacktwin.Config, story func(t *testing.T, w *wo
 		tr := &http.Transport{DialContext: w.net.DialContext}
 		w.api = slack.New("xoxb-twin", slack.OptionAppLevelToken("xapp-twin"), slack.OptionAPIURL("http://slack.test/api/"),
 			slack.OptionHTTPClient(&http.Client{Transport: tr}))
-		stop := w.run(socketmode.OptionDialer(&websocket.Dialer{NetDialContext: w.net.DialContext}))
+		w.stop = w.run(socketmode.OptionDialer(&websocket.Dialer{NetDialContext: w.net.DialContext}))
 		story(t, w)
-		stop()
+		w.stop()
 		w.Close()
 		srv.Close()
 		tr.CloseIdleConnections()
@@ -99,7 +100,11 @@ func (w *world) run(opts ...socketmode.Option) func() {
 		}
 	})
 	w.WaitFor(ctx, func() bool { return w.Sockets() == 1 })
-	return func() { cancel(); wg.Wait() }
+	return func() {
+		cancel()
+		wg.Wait()
+		w.WaitFor(context.Background(), func() bool { return w.Sockets() == 0 })
+	}
 }
 
 type discard struct{}

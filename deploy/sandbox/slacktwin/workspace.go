@@ -28,6 +28,7 @@ type Config struct {
 	Scopes    []string         // of the bot token; default DefaultScopes
 	Events    []string         // bot events the app subscribed to; default DefaultEvents
 	Commands  []string         // registered slash commands; default: any
+	Journal   int              // how many calls Calls remembers; default 20,000, negative: none
 }
 
 // DefaultScopes is what the app's manifest asks for.
@@ -71,6 +72,7 @@ type Workspace struct {
 	tickets  map[string]time.Time // unused Socket Mode tickets and when they were made
 	sockets  []*socket
 	turn     int                              // which socket gets the next envelope
+	repeat   int                              // deliveries to come that are sent twice
 	pending  map[string]func(json.RawMessage) // by envelope, run with mu held
 	inflight int
 
@@ -99,6 +101,9 @@ func New(cfg Config) *Workspace {
 	def(&cfg.BotID, "B0000TWIN")
 	def(&cfg.BotUserID, "U0000TWIN")
 	def(&cfg.BotName, "breakglass")
+	if cfg.Journal == 0 {
+		cfg.Journal = journalSize
+	}
 	if cfg.Scopes == nil {
 		cfg.Scopes = DefaultScopes()
 	}

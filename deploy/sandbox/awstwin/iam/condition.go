@@ -107,7 +107,7 @@ func compare(op, want, value string, ctx Context, variables bool) bool {
 	case "stringlike":
 		return like(want, value, ctx, variables)
 	case "arnlike", "arnequals": // the two behave alike, says the guide
-		return arnLike(want, value, ctx, variables)
+		return arnLike(want, value, ctx, variables, true)
 	case "stringequals", "stringequalsignorecase", "bool", "binaryequals":
 		return compareText(op, want, value, ctx, variables)
 	case "ipaddress":

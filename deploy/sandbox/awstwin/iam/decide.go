@@ -135,7 +135,7 @@ func (s Statement) coversAction(action string) bool {
 }
 
 func (s Statement) coversResource(r Request, variables bool) bool {
-	hit := func(p string) bool { return p == "*" || arnLike(p, r.Resource, r.Context, variables) }
+	hit := func(p string) bool { return p == "*" || arnLike(p, r.Resource, r.Context, variables, false) }
 	switch {
 	case len(s.NotResources) > 0:
 		return !some(s.NotResources, hit)

@@ -93,15 +93,16 @@ func actionLike(pattern, action string) bool {
 }
 
 // arnLike compares the six parts of an ARN one by one, so that a wildcard does not run over a colon, except in the last
-// part, which has colons of its own. Where either side is no ARN the texts are compared as wholes.
-func arnLike(pattern, arn string, ctx Context, variables bool) bool {
+// part, which has colons of its own. Where either side has fewer parts, a condition (strict) does not match unless the
+// pattern is a lone star; a Resource element is compared as a whole.
+func arnLike(pattern, arn string, ctx Context, variables, strict bool) bool {
 	p, ok := expand(pattern, ctx, variables)
 	if !ok {
 		return false
 	}
 	pp, ap := splitTokens(p), strings.SplitN(arn, ":", 6)
 	if len(pp) != 6 || len(ap) != 6 {
-		return glob(p, []rune(arn))
+		return (!strict || pattern == "*") && glob(p, []rune(arn))
 	}
 	for i := range pp {
 		if !glob(pp[i], []rune(ap[i])) {

@@ -18,10 +18,10 @@ const repairPause = time.Minute
 // undelivered gives every error of a delivery its class. Three things matter to the engine: whether the message can ever be delivered (else
 // it is dropped), whether it certainly does not stand (else it may stand twice), and how long to wait.
 func undelivered(n store.Notice, err error) *workflows.Undelivered {
-	err = fmt.Errorf("deliver %s: %w", n.Kind, err)
 	if u, ok := errors.AsType[*workflows.Undelivered](err); ok {
-		return &workflows.Undelivered{Permanent: u.Permanent, Certain: u.Certain, After: u.After, Err: err}
+		return u
 	}
+	err = fmt.Errorf("deliver %s: %w", n.Kind, err)
 	u := &workflows.Undelivered{Err: err}
 	if limit, ok := errors.AsType[*slack.RateLimitedError](err); ok {
 		u.Certain, u.After = true, limit.RetryAfter

@@ -1,0 +1,54 @@
+package handlers
+
+import (
+	"github.com/slack-go/slack"
+
+	"breakglass/workflows/policy"
+)
+
+// setting is what a message needs besides its request: what the policy says now of its scenario, and what Slack calls the people.
+type setting struct {
+	sets      []approvers // whose word the scenario takes, in the order of the policy
+	need      int         // how many people's word
+	each      bool        // one out of each set, rather than any of all
+	missing   string      // in words, whose word is still missing, where somebody worked it out
+	portal    string      // start URL of the access portal
+	ssoRegion string      // Region of Identity Center
+	instance  string      // ARN of Identity Center's instance, where the policy has it
+	mayAssume []string    // roles that a session may go on to assume
+	requests  string      // id of the requests channel
+	incidents string      // id of the incidents channel
+}
+
+// approvers are one set of people, with its user group in Slack where it has one.
+type approvers struct {
+	name   string // as the policy has it, or policy.Manager
+	handle string // "@platform-leads"; shown where the group is not known to Slack
+	group  string // Slack's id of the user group; ""
+}
+
+func (w words) set(a approvers) words {
+	switch {
+	case a.name == policy.Manager:
+		return w.say("their manager")
+	case isGroup(a.group):
+		return append(w, slack.NewRichTextSectionUserGroupElement(a.group))
+	case a.handle != "":
+		return w.bold(oneLine(a.handle, limitName))
+	}
+	return w.bold(oneLine(a.name, limitName))
+}
+
+func (w words) sets(as []approvers, last string) words {
+	for i, a := range as {
+		switch {
+		case i == 0:
+		case i == len(as)-1:
+			w = w.say(" " + last + " ")
+		default:
+			w = w.say(", ")
+		}
+		w = w.set(a)
+	}
+	return w
+}

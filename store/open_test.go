@@ -1,0 +1,523 @@
+package store_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"breakglass/store"
+)
+
+// opens says what opening a file comes to, its Check included. Whatever it is, the file is free afterwards and still there.
+func opens(t *testing.T, path string) error {
+	t.Helper()
+	db, err := store.Open(path, noon)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return db.Check()
+}
+
+func TestNoStore(t *testing.T) {
+	dir := t.TempDir()
+	missing := filepath.Join(dir, "missing.db")
+	if err := opens(t, missing); !errors.Is(err, store.ErrNoStore) {
+		t.Errorf("no file: %v", err)
+	}
+	if _, err := os.Stat(missing); err == nil {
+		t.Error("opening it made it")
+	}
+	if err := opens(t, filepath.Join(dir, "no", "folder.db")); !errors.Is(err, store.ErrNoStore) {
+		t.Errorf("no folder: %v", err)
+	}
+	if err := opens(t, dir); err == nil || errors.Is(err, store.ErrNoStore) {
+		t.Errorf("a folder: %v", err)
+	}
+
+	zero := filepath.Join(dir, "zero.db")
+	if err := os.WriteFile(zero, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	begun := filepath.Join(dir, "begun.db")
+	if err := store.LeaveEmpty(begun); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{zero, begun} {
+		before, _ := os.ReadFile(path)
+		if err := opens(t, path); !errors.Is(err, store.ErrNoStore) {
+			t.Errorf("%s: %v", path, err)
+		}
+		if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+			t.Errorf("%s: opening it changed it", path)
+		}
+		// What there is no store in, one can be made in: else nobody could ever start.
+		db, err := store.Create(path, noon)
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		db.Close()
+		if err := opens(t, path); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if left := store.Leftovers(dir); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestCreate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "var", "lib", "breakglass.db")
+	db, err := store.Create(path, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	submit(t, db, "ann")
+	for name, mode := range map[string]os.FileMode{path: 0o600, path + ".lock": 0o600, filepath.Dir(path): 0o700} {
+		if st, err := os.Stat(name); err != nil || st.Mode().Perm() != mode {
+			t.Errorf("%s has mode %v: %v", name, st.Mode(), err)
+		}
+	}
+	if len(db.ID()) != 16 || db.Path() != path {
+		t.Errorf("id %q path %q", db.ID(), db.Path())
+	}
+	db = reopen(t, db)
+	before := db.Dump()
+	if _, err := store.Create(path, noon); !errors.Is(err, store.ErrExists) {
+		t.Errorf("over a store that is held: %v", err)
+	}
+	db.Close()
+	if _, err := store.Create(path, noon); !errors.Is(err, store.ErrExists) {
+		t.Errorf("over a store: %v", err)
+	}
+	db, err = store.Open(path, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, db.Dump()); diff != "" {
+		t.Error(diff)
+	}
+	db.Close()
+
+	other := filepath.Join(filepath.Dir(path), "notes.txt")
+	if err := os.WriteFile(other, []byte("my notes"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Create(other, noon); !errors.Is(err, store.ErrExists) {
+		t.Errorf("over somebody's notes: %v", err)
+	}
+	if _, err := store.Create(filepath.Join(other, "x.db"), noon); err == nil || errors.Is(err, store.ErrExists) {
+		t.Errorf("under a file: %v", err)
+	}
+}
+
+// Of several that create at once, one does, and the others do not touch it.
+func TestCreateAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "breakglass.db")
+	var mu sync.Mutex
+	var made []*store.DB
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			db, err := store.Create(path, noon)
+			mu.Lock()
+			defer mu.Unlock()
+			var held *store.HeldError
+			switch {
+			case err == nil:
+				made = append(made, db)
+			case !errors.Is(err, store.ErrExists) && !errors.As(err, &held):
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if len(made) != 1 {
+		t.Fatalf("%d stores were made", len(made))
+	}
+	made[0].Close()
+	if err := opens(t, path); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestUnknownFormat(t *testing.T) {
+	db := fresh(t)
+	if err := db.Put("meta", []byte("format"), []byte("2")); err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	err := opens(t, db.Path())
+	if !errors.Is(err, store.ErrFormat) {
+		t.Fatal(err)
+	}
+	for _, word := range []string{`"2"`, `"1"`, "start the version that wrote it", db.Path()} {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("%q does not say %s", err, word)
+		}
+	}
+	theirs := filepath.Join(t.TempDir(), "theirs.db")
+	if err := store.Foreign(theirs); err != nil {
+		t.Fatal(err)
+	}
+	if err := opens(t, theirs); !errors.Is(err, store.ErrFormat) {
+		t.Errorf("another program's file: %v", err)
+	}
+	if _, err := store.Create(theirs, noon); !errors.Is(err, store.ErrExists) {
+		t.Errorf("over another program's file: %v", err)
+	}
+}
+
+func TestHeld(t *testing.T) {
+	t.Parallel()
+	db := fresh(t)
+	host, _ := os.Hostname()
+	name := fmt.Sprintf("pid %d on %s", os.Getpid(), host)
+	_, err := store.Open(db.Path(), noon)
+	var held *store.HeldError
+	if !errors.As(err, &held) || !strings.HasPrefix(held.By, name) || held.Path != db.Path() {
+		t.Errorf("in this process: %v", err)
+	}
+	_, lines := inChild(t, "open", db.Path())
+	lines.Scan()
+	if !strings.Contains(lines.Text(), "is held by "+name) || !strings.HasSuffix(lines.Text(), "since 2026-11-21T12:00:00Z") {
+		t.Errorf("another process says %s", lines.Text())
+	}
+	if err := db.Unsigned(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Open(db.Path(), noon); !errors.As(err, &held) || held.By != "" || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("without a name: %v", err)
+	}
+}
+
+// The name of a process that died holds nothing, and whoever comes next signs over it. A second Close takes nobody else's name away.
+func TestLockFile(t *testing.T) {
+	t.Parallel()
+	db := fresh(t)
+	db.Close()
+	lock := db.Path() + ".lock"
+	if _, err := os.Stat(lock); err == nil {
+		t.Error("the name stays after Close")
+	}
+	child, lines := inChild(t, "hold", db.Path())
+	if lines.Scan(); lines.Text() != "open" {
+		t.Fatal(lines.Text())
+	}
+	name := fmt.Sprintf("pid %d on ", child.Process.Pid)
+	db.Close()
+	if line, _ := os.ReadFile(lock); !strings.HasPrefix(string(line), name) {
+		t.Errorf("the second Close took the name of another process away: %q", line)
+	}
+	var held *store.HeldError
+	if _, err := store.Open(db.Path(), noon); !errors.As(err, &held) || !strings.HasPrefix(held.By, name) {
+		t.Errorf("held by the child: %v", err)
+	}
+	_ = child.Process.Kill()
+	_ = child.Wait()
+	again, err := store.Open(db.Path(), noon)
+	if err != nil {
+		t.Fatalf("its holder is dead: %v", err)
+	}
+	defer again.Close()
+	if line, _ := os.ReadFile(lock); !strings.HasPrefix(string(line), fmt.Sprintf("pid %d on ", os.Getpid())) {
+		t.Errorf("it is signed %q", line)
+	}
+}
+
+func TestClosedStore(t *testing.T) {
+	db := fresh(t)
+	r := submit(t, db, "ann")
+	db.Close()
+	if _, err := db.Touch(byBot(noon), r.ID, r.State, nil); err == nil {
+		t.Error("it was changed after Close")
+	}
+	if _, err := db.Request(r.ID); err == nil {
+		t.Error("it was read after Close")
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// worked is a store with enough in it to be worth tearing: branch pages, a freelist, several sessions.
+func worked(t *testing.T) *store.DB {
+	t.Helper()
+	db := fresh(t)
+	if err := db.Fill(400, closed(), byBot(noon)); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range store.States() {
+		bring(t, db, "ann", s)
+	}
+	return db
+}
+
+func closed() store.Request {
+	r := asked("cleo")
+	r.State, r.ClosedAt = store.Closed, noon
+	return r
+}
+
+// A file that was cut anywhere is refused as damaged, and nothing dies of it: the lock is given back each time.
+func TestTruncated(t *testing.T) {
+	db := worked(t)
+	db.Close()
+	whole, err := os.ReadFile(db.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "cut.db")
+	for _, size := range []int{1, 100, 4095, 4096, 8191, 8192, 12288, 16384, len(whole) / 3, len(whole) / 2, len(whole) / 4 * 3} {
+		if err := os.WriteFile(path, whole[:size], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // the second time would wait for a lock that was left
+			if err := opens(t, path); !errors.Is(err, store.ErrDamaged) {
+				t.Errorf("cut to %d of %d bytes: %v", size, len(whole), err)
+			}
+		}
+		if _, err := store.Create(path, noon); !errors.Is(err, store.ErrExists) {
+			t.Errorf("cut to %d bytes, and created over: %v", size, err)
+		}
+	}
+}
+
+// Pages full of rubbish, and single bytes turned over, all through the file. What lies in use must be found; what lies in free pages
+// need not. Nothing may panic.
+func TestGarbage(t *testing.T) {
+	db := worked(t)
+	want := db.Dump()
+	db.Close()
+	whole, err := os.ReadFile(db.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "torn.db")
+	rnd := rand.New(rand.NewPCG(1, 2))
+	try := func(what string, torn []byte) (found bool) {
+		t.Helper()
+		if err := os.WriteFile(path, torn, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		again, err := store.Open(path, noon)
+		if err == nil {
+			defer again.Close()
+			err = again.Check()
+		}
+		switch {
+		case err == nil:
+			if diff := cmp.Diff(want, again.Dump()); diff != "" {
+				t.Errorf("%s: it passed, and reads otherwise:\n%.500s", what, diff)
+			}
+			return false
+		case !errors.Is(err, store.ErrDamaged) && !errors.Is(err, store.ErrNoStore) && !errors.Is(err, store.ErrFormat):
+			t.Errorf("%s: %v", what, err)
+		}
+		return true
+	}
+	const page = 4096
+	found := 0
+	pages := len(whole) / page
+	for i := 0; i < pages; i += max(1, pages/60) {
+		for _, how := range []string{"rubbish", "zeroes", "moved"} {
+			torn := bytes.Clone(whole)
+			p := torn[i*page : (i+1)*page]
+			switch how {
+			case "rubbish":
+				for j := range p {
+					p[j] = byte(rnd.Uint32())
+				}
+			case "zeroes":
+				clear(p)
+			case "moved":
+				copy(p, whole[(i+7)%pages*page:])
+			}
+			if try(fmt.Sprintf("page %d %s", i, how), torn) {
+				found++
+			}
+		}
+	}
+	if found < 10 {
+		t.Errorf("only %d torn pages were found", found)
+	}
+	found = 0
+	for range 250 {
+		torn := bytes.Clone(whole)
+		at := rnd.IntN(len(torn))
+		if rnd.IntN(2) == 0 {
+			at = at/page*page + rnd.IntN(64) // heads of pages do the most harm
+		}
+		torn[at] ^= 1 << rnd.IntN(8)
+		if try(fmt.Sprintf("a bit of byte %d", at), torn) {
+			found++
+		}
+	}
+	t.Logf("%d of 250 turned bits lay where it mattered", found)
+}
+
+// Each kind of record, altered in its value alone: bbolt itself would not notice.
+func TestAlteredRecords(t *testing.T) {
+	db := fresh(t)
+	r := bring(t, db, "ann", store.Active)
+	_, err := db.Touch(byBot(noon), r.ID, r.State, func(c *store.Change) error {
+		return errors.Join(c.Want(false), c.Tell(store.Notice{Kind: "card"}), c.Fact("channel", "C1"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bring(t, db, "bob", store.Closed)
+	if _, err := db.Receive(byBot(noon), store.Click{Key: "k", Kind: store.ClickEnd}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Tell(byBot(noon), store.Notice{Kind: "x", Message: "x"}, store.EventStarted, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Told(byBot(noon), 2, store.Ref{Channel: "C1", TS: "1.2"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	for bucket, records := range db.Dump() {
+		switch bucket {
+		case "requests", "access", "inbox", "outbox", "messages", "events", "facts":
+		default:
+			continue
+		}
+		if len(records) == 0 {
+			t.Errorf("there is no record in %s to alter", bucket)
+		}
+		for k, v := range records {
+			for _, bad := range []string{v[:len(v)-1] + "x", v[:3], "", "\x00\x00\x00\x00" + v[4:], v + " "} {
+				if err := db.Put(bucket, []byte(k), []byte(bad)); err != nil {
+					t.Fatal(err)
+				}
+				if err := db.Check(); !errors.Is(err, store.ErrDamaged) {
+					t.Errorf("%s/%x altered: %v", bucket, k, err)
+				}
+			}
+			if err := db.Put(bucket, []byte(k), []byte(v)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := db.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// What does not fit together, though every record is sound.
+func TestCheckFindsWhatDoesNotFit(t *testing.T) {
+	r1, r2 := store.Key(1001), store.Key(1002) // active, closed
+	record := func(r store.Request) []byte {
+		rec, err := store.Encode(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rec
+	}
+	due := append(store.Key(uint64(noon.Add(3600e9).UnixNano())), r1...)
+	cases := map[string]func(db *store.DB, a, c store.Request) error{
+		"no due key": func(db *store.DB, a, c store.Request) error { return db.Put("due", due, nil) },
+		"two due keys": func(db *store.DB, a, c store.Request) error {
+			return db.Put("due", append(store.Key(5), r1...), []byte{})
+		},
+		"due though ended": func(db *store.DB, a, c store.Request) error {
+			return db.Put("due", append(store.Key(5), r2...), []byte{})
+		},
+		"due, no record": func(db *store.DB, a, c store.Request) error {
+			return db.Put("due", append(store.Key(5), store.Key(77)...), []byte{})
+		},
+		"not open":          func(db *store.DB, a, c store.Request) error { return db.Put("open", r1, nil) },
+		"open though ended": func(db *store.DB, a, c store.Request) error { return db.Put("open", r2, []byte("active")) },
+		"open, no record":   func(db *store.DB, a, c store.Request) error { return db.Put("open", store.Key(1000), []byte("active")) },
+		"open as another":   func(db *store.DB, a, c store.Request) error { return db.Put("open", r1, []byte("pending")) },
+		"not of its person": func(db *store.DB, a, c store.Request) error {
+			return db.Put("openof", append([]byte("ann\x00"), r1...), nil)
+		},
+		"of nobody": func(db *store.DB, a, c store.Request) error {
+			return db.Put("person", append([]byte("ann\x00"), r1...), nil)
+		},
+		"of another": func(db *store.DB, a, c store.Request) error {
+			return db.Put("openof", append([]byte("eve\x00"), r2...), []byte{})
+		},
+		"no record":        func(db *store.DB, a, c store.Request) error { return db.Put("requests", r1, nil) },
+		"another's record": func(db *store.DB, a, c store.Request) error { return db.Put("requests", r1, record(c)) },
+		"no such state": func(db *store.DB, a, c store.Request) error {
+			c.State = "paused"
+			return db.Put("requests", r2, record(c))
+		},
+		"not ended, not due": func(db *store.DB, a, c store.Request) error {
+			c.State = store.Active
+			return db.Put("requests", r2, record(c))
+		},
+		"no JSON": func(db *store.DB, a, c store.Request) error {
+			return db.Put("requests", r1, []byte("\x00\x00\x00\x00"))
+		},
+		"clocks":       func(db *store.DB, a, c store.Request) error { a.Clocks = nil; return db.Put("requests", r1, record(a)) },
+		"number again": func(db *store.DB, a, c store.Request) error { return db.Put("meta", []byte("next"), store.Key(1002)) },
+		"no number":    func(db *store.DB, a, c store.Request) error { return db.Put("meta", []byte("next"), nil) },
+		"sequence again": func(db *store.DB, a, c store.Request) error {
+			return db.Put("meta", []byte("seq events"), store.Key(1))
+		},
+		"no bucket":         func(db *store.DB, a, c store.Request) error { return db.DropBucket("openof") },
+		"no bucket of seen": func(db *store.DB, a, c store.Request) error { return db.DropBucket("seenat") },
+	}
+	for name, tear := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := fresh(t)
+			a, c := bring(t, db, "ann", store.Active), bring(t, db, "bob", store.Closed)
+			if err := db.Check(); err != nil {
+				t.Fatal(err)
+			}
+			if err := tear(db, a, c); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Check(); !errors.Is(err, store.ErrDamaged) {
+				t.Errorf("Check says %v", err)
+			}
+		})
+	}
+}
+
+// An index that leads nowhere must not become an empty request, and a counter that fell back must not write over what is there.
+func TestDamageInUse(t *testing.T) {
+	db := fresh(t)
+	submit(t, db, "ann")
+	if err := db.Put("meta", []byte("next"), store.Key(1001)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Submit(byBot(noon), asked("bob"), nil); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("a number was given twice: %v", err)
+	}
+	if err := db.Put("meta", []byte("seq events"), store.Key(0)); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Log(byBot(noon), store.EventStarted, nil); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("a line of the log was written over: %v", err)
+	}
+	if err := db.Put("requests", store.Key(1001), nil); err != nil {
+		t.Fatal(err)
+	}
+	_, err1 := db.Open()
+	_, err2 := db.OpenOf("ann")
+	_, err3 := db.OfPerson("ann", 5)
+	for _, err := range []error{err1, err2, err3} {
+		if !errors.Is(err, store.ErrDamaged) {
+			t.Errorf("a record is missing: %v", err)
+		}
+	}
+	if err := db.DropBucket("events"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Submit(byBot(noon), asked("bob"), nil); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("a bucket is missing: %v", err)
+	}
+}
