@@ -23,6 +23,7 @@ type words []slack.RichTextSectionElement
 // say begins a sentence of our own.
 func say(s string) words { return words{}.say(s) }
 
+// say adds text of our own. Slack refuses an element without text, so an empty one is left out, here and in the next two.
 func (w words) say(s string) words {
 	if s == "" {
 		return w
@@ -38,6 +39,7 @@ func (w words) bold(s string) words {
 	return append(w, slack.NewRichTextSectionTextElement(s, &slack.RichTextSectionTextStyle{Bold: true}))
 }
 
+// code sets what people copy or compare by eye: ids, names of roles, error codes.
 func (w words) code(s string) words {
 	if s == "" {
 		return w
@@ -73,6 +75,7 @@ func (w words) date(t time.Time, form string) words {
 	return append(w, slack.NewRichTextSectionDateElement(t.Unix(), form, nil, &fallback))
 }
 
+// channel names a channel; where its id is not known the sentence stays whole.
 func (w words) channel(id string) words {
 	if !isChannel(id) {
 		return w.say("the channel")
@@ -129,6 +132,7 @@ func bullets(lines ...words) slack.Block {
 	return slack.NewRichTextBlock("", slack.NewRichTextList(slack.RTEListBullet, 0, items...))
 }
 
+// header is the first thing a phone shows of a message: the id and where things stand, nothing a person typed.
 func header(s string) slack.Block { return slack.NewHeaderBlock(plain(s, limitHeader)) }
 
 // small is a line in small grey type, of user text and our own.
@@ -155,6 +159,7 @@ func confirm(title, text, yes string) *slack.ConfirmationBlockObject {
 		plain(title, 100), plain(text, limitConfirm), plain(yes, 30), plain("Go back", 30))
 }
 
+// actions is a row of buttons. Slack wants each action id once in it.
 func actions(bs ...*slack.ButtonBlockElement) slack.Block {
 	es := make([]slack.BlockElement, len(bs))
 	for i, b := range bs {

@@ -60,6 +60,7 @@ func (w words) place(r store.Request) words {
 	return w.say(")")
 }
 
+// title is what the scenario is called; a policy may leave it out.
 func title(r store.Request) string {
 	if r.Title != "" {
 		return r.Title
@@ -67,6 +68,7 @@ func title(r store.Request) string {
 	return r.Scenario
 }
 
+// details are the answers to the scenario's own questions, one line each, and where to read on.
 func details(r store.Request) words {
 	var w words
 	line := func() {
@@ -136,6 +138,8 @@ func owesTicket(r store.Request) bool {
 	return false
 }
 
+// cardButtons are what can be done to a request in its state. A button that would only be refused is not offered; one on an
+// older copy of the message is refused by the state.
 func cardButtons(r store.Request) []*slack.ButtonBlockElement {
 	var bs []*slack.ButtonBlockElement
 	switch r.State {

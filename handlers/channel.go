@@ -11,10 +11,7 @@ import (
 // and can press our buttons there. Where Slack does not say, the answer is no: who acts is looked up anyway, and people of
 // other workspaces are refused as such; this only keeps access from being discussed before strangers.
 func (d *Identity) sharedOutside(ctx context.Context, channel string) bool {
-	if channel == "" || strings.HasPrefix(channel, "D") {
-		return false
-	}
-	if is, ok := d.shared.get(channel); ok {
+	if is, known := d.glanceShared(channel); known {
 		return is
 	}
 	c, err := d.p.Slack.GetConversationInfoContext(ctx, &slack.GetConversationInfoInput{ChannelID: channel})
@@ -30,10 +27,12 @@ func (d *Identity) sharedOutside(ctx context.Context, channel string) bool {
 	return c.IsExtShared
 }
 
-// knownShared is sharedOutside as far as it is known without asking.
-func (d *Identity) knownShared(channel string) bool {
-	is, known := d.shared.get(channel)
-	return known && is
+// glanceShared is sharedOutside as far as it is known without asking.
+func (d *Identity) glanceShared(channel string) (is, known bool) {
+	if channel == "" || strings.HasPrefix(channel, "D") {
+		return false, true
+	}
+	return d.shared.get(channel)
 }
 
 // channelChanged forgets what is known of channels.

@@ -218,6 +218,9 @@ func TestMalformedPayloads(t *testing.T) {
 		if c := clicks(t, r); len(c) != 0 {
 			t.Errorf("recorded: %+v", c)
 		}
+		if told := r.alice.DM(); len(told) == 0 || !strings.Contains(told[0].PlainText(), "does not belong to any request") {
+			t.Errorf("told: %+v", told)
+		}
 		r.ForgetRefusals() // the triggers above are made up
 	})
 }

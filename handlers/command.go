@@ -59,7 +59,8 @@ func (h *Handlers) answer(ctx context.Context, c slack.SlashCommand) *private {
 	}
 	words := fields(c.Text)
 	// The form asks about the channel while it is being filled, so that it opens at once. All else asks first.
-	if (c.Command != commandForm || h.people.knownShared(c.ChannelID)) && h.inSharedChannel(ctx, c.ChannelID) {
+	shared, _ := h.people.glanceShared(c.ChannelID)
+	if shared || c.Command != commandForm && h.inSharedChannel(ctx, c.ChannelID) {
 		return sorry(sharedRefusal().Why)
 	}
 	switch c.Command {

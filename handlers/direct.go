@@ -32,6 +32,7 @@ func ask(r store.Request, f setting, to, why string) message {
 	return message{text: cardText(r, setting{}), blocks: blocks}
 }
 
+// whyYou tells approvers why they of all people are asked: it is the first question of somebody who is woken by it.
 func whyYou(r store.Request, why string) words {
 	switch why {
 	case policy.Manager:
@@ -70,7 +71,7 @@ func pass(r store.Request, f setting) message {
 	}
 	blocks := []slack.Block{header(string(r.ID) + ": you are in"), paragraph(w)}
 	for _, s := range guide(r, f) {
-		blocks = append(blocks, commands(s)...)
+		blocks = append(blocks, paragraph(say(s.say)), listing(s.lines...))
 	}
 	if r.Standing {
 		blocks = append(blocks, paragraph(say("You had this access before the request, and keep it afterwards.")))
@@ -82,17 +83,7 @@ func pass(r store.Request, f setting) message {
 	}
 }
 
-// commands shows one step. What is to be copied separately stands in blocks of its own: an empty line, then a sentence, divides.
-func commands(s step) []slack.Block {
-	blocks := []slack.Block{paragraph(say(s.say))}
-	for i, l := range s.lines {
-		if l == "" && i+1 < len(s.lines) {
-			return append(append(blocks, listing(s.lines[:i]...)), commands(step{say: s.lines[i+1], lines: s.lines[i+2:]})...)
-		}
-	}
-	return append(blocks, listing(s.lines...))
-}
-
+// passOver takes the place of the pass before and after the session: no button, no commands that would only fail.
 func passOver(r store.Request, text string, b slack.Block) message {
 	blocks := []slack.Block{header(string(r.ID) + ": " + standing(r)), b}
 	if r.Standing {
@@ -110,7 +101,7 @@ func result(r store.Request, why string) message {
 		d, _ := denial(r)
 		w = w.say(" was denied by ").who(d.By).say(".")
 		if d.Comment != "" {
-			more = append(more, quoted(d.Comment, limitOpinion-100))
+			more = append(more, quoted(d.Comment, limitQuote))
 		}
 	case store.Expired:
 		w = w.say(" expired: nobody decided in time. Ask again, or call somebody who may approve.")

@@ -40,7 +40,8 @@ func clickerOf(in *slack.InteractionCallback) clicker {
 func (h *Handlers) openForm(ctx context.Context, c clicker, trigger string, d draft) error {
 	p := h.policy()
 	d.Channel = c.channel
-	if o, ok := h.offers.get(c.user); ok && o.policy == p.Hash && len(o.offers) > 0 {
+	shared, channelKnown := h.people.glanceShared(c.channel)
+	if o, ok := h.offers.get(c.user); ok && o.policy == p.Hash && len(o.offers) > 0 && channelKnown && !shared {
 		if _, err := h.slack.OpenViewContext(ctx, trigger, *formView(p, o, d)); err != nil {
 			return fmt.Errorf("open the form: %w", err)
 		}
@@ -198,9 +199,9 @@ type turns struct {
 
 type turn struct {
 	taken  chan struct{} // holds one while somebody draws; guards what follows
-	newest string // action_ts of the latest choice that was drawn
-	hash   string // of the view as we last drew it
-	used   time.Time // guarded by turns.mu
+	newest string        // action_ts of the latest choice that was drawn
+	hash   string        // of the view as we last drew it
+	used   time.Time     // guarded by turns.mu
 }
 
 func newTurns(now func() time.Time) *turns { return &turns{now: now, at: map[string]*turn{}} }

@@ -135,7 +135,7 @@ func formView(p *policy.Policy, o offering, d draft) *slack.ModalViewRequest {
 		blocks = append(blocks, note(p.MayRequest(d.Scenario, d.Account, 0, who(o.principal)).Why))
 		d.Scenario = ""
 	}
-	blocks = append(blocks, scenarioInput(o, offer, known))
+	blocks = append(blocks, scenarioInput(p, o, offer, known))
 	rule := policy.TicketRule{}
 	if known {
 		rule = offer.Scenario.Ticket
@@ -185,14 +185,14 @@ func terms(p *policy.Policy, o offering, offer policy.Offer) string {
 	return fmt.Sprintf("Tier %d: %s.", s.Tier, approvalWords(s.Approval))
 }
 
-func scenarioInput(o offering, chosen policy.Offer, known bool) slack.Block {
+func scenarioInput(p *policy.Policy, o offering, chosen policy.Offer, known bool) slack.Block {
 	sel := &slack.SelectBlockElement{ActionID: formPrefix + fieldScenario, Placeholder: plain("What you need to do", 150)}
 	if known {
-		sel.InitialOption = scenarioOption(chosen.Scenario, len(o.offers) <= mostOptions)
+		sel.InitialOption = scenarioOption(p, chosen.Scenario, len(o.offers) <= mostOptions)
 	}
 	all := make([]*slack.OptionBlockObject, 0, len(o.offers))
 	for _, f := range o.offers {
-		all = append(all, scenarioOption(f.Scenario, true))
+		all = append(all, scenarioOption(p, f.Scenario, true))
 	}
 	choices(sel, all)
 	return slack.NewInputBlock(fieldScenario, plain("Scenario", limitField), nil, sel).WithDispatchAction(true)

@@ -206,6 +206,11 @@ func TestFormUnbuilt(t *testing.T) {
 		if e := r.alice.View().Field("Scenario").Error; !strings.Contains(e, "not offered yet: it asks for a grant of kind group") {
 			t.Errorf("the error is %q", e)
 		}
+		fill(t, r.alice, "Scenario", "offline") // has no duration, which must not be what is complained of
+		submit(t, r.alice)
+		if e := r.alice.View().Field("Scenario").Error; !strings.Contains(e, "not offered yet: it asks for a grant of kind sealed_user") {
+			t.Errorf("the error is %q", e)
+		}
 	})
 }
 
@@ -267,6 +272,22 @@ func TestFormChoicesOvertake(t *testing.T) {
 	})
 }
 
+// An answer that comes after a later choice was drawn is dropped.
+func TestFormDrawsNoEarlierChoice(t *testing.T) {
+	inBubble(t, example(t, nil), func(t *testing.T, r *rig) {
+		_, err := r.alice.Command(t.Context(), "/breakglass")
+		must(t, err)
+		settle()
+		v, o := r.alice.View(), ofTheHouse(r.policy)
+		for _, c := range []struct{ order, scenario string }{{"1700000009.000000", "eks"}, {"1700000008.000000", "rds"}, {"", "ec2"}} {
+			r.h.show(t.Context(), v.ID, "", c.order, formView(r.policy, o, draft{Scenario: c.scenario}))
+		}
+		if got := r.alice.View(); got.Field("EKS cluster") == nil {
+			t.Errorf("the form shows %q", got.Labels())
+		}
+	})
+}
+
 func TestShortcutFromMessage(t *testing.T) {
 	inBubble(t, example(t, nil), func(t *testing.T, r *rig) {
 		ts, err := r.PostAs("UBOB", r.ops, "p99 is *through* the roof <https://grafana.forge.example/d/1|dashboard> &amp; rising", nil, nil)
@@ -318,6 +339,8 @@ func TestClosingWaitsForForms(t *testing.T) {
 		if r.alice.View().Field("Scenario") == nil {
 			t.Error("the form was left unfilled")
 		}
+		r.h.work.spawn(time.Second, func(context.Context) { t.Error("something began after the end") })
+		settle()
 	})
 }
 

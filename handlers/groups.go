@@ -54,12 +54,14 @@ func (g *groups) id(ctx context.Context, handle string) string {
 	return ids[handle]
 }
 
+// known is what was answered last, and whether that is recent enough.
 func (g *groups) known() (map[string]string, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.ids, g.now().Before(g.until)
 }
 
+// ask keeps the last answer where there is no new one: groups change rarely, and a mention too many does no harm.
 func (g *groups) ask(ctx context.Context) map[string]string {
 	ctx, cancel := context.WithTimeout(ctx, groupWait)
 	defer cancel()

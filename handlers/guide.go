@@ -41,7 +41,7 @@ type step struct {
 
 // guide is how to get in, with what was asked for filled in. Every value is one word to a POSIX shell, whatever it holds.
 func guide(r store.Request, f setting) []step {
-	steps := []step{profile(r, f)}
+	steps := profile(r, f)
 	switch r.Guide {
 	case guideEC2:
 		return append(steps, guideForEC2(r)...)
@@ -69,6 +69,7 @@ func regionOf(r store.Request) string {
 	return "us-east-1"
 }
 
+// isRegion goes by the form alone: which Regions there are changes, and AWS says no to the others.
 func isRegion(s string) bool {
 	for _, c := range s {
 		if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-') {
@@ -80,9 +81,9 @@ func isRegion(s string) bool {
 
 // profile is the sign-in by the AWS CLI. The section of ~/.aws/config is for aws sso login of the CLI 2; sso_role_name is
 // the permission set's name, not that of the role it makes. Source: AWS CLI user guide, "IAM Identity Center".
-func profile(r store.Request, f setting) step {
+func profile(r store.Request, f setting) []step {
 	p := shellQuote(profileName(r))
-	return step{
+	return []step{{
 		say: "Add this to ~/.aws/config:",
 		lines: []string{
 			"[sso-session breakglass]",
@@ -94,12 +95,11 @@ func profile(r store.Request, f setting) step {
 			"sso_account_id = " + oneLine(r.Account.ID, 20),
 			"sso_role_name = " + oneLine(r.PermissionSet, limitName),
 			"region = " + regionOf(r),
-			"",
-			"Then sign in:",
-			"aws sso login --profile " + p,
-			"aws sts get-caller-identity --profile " + p,
 		},
-	}
+	}, {
+		say:   "Then sign in:",
+		lines: []string{"aws sso login --profile " + p, "aws sts get-caller-identity --profile " + p},
+	}}
 }
 
 // arg is an answer as one shell word that the AWS CLI takes as it is. A value that begins with a dash would be read as an option, and
@@ -110,6 +110,7 @@ func arg(r store.Request, name, placeholder string) string {
 	return shellQuote(answer(r, name, placeholder))
 }
 
+// answer is arg before it is quoted, for values that are quoted by another rule first.
 func answer(r store.Request, name, placeholder string) string {
 	v := neutral(r.Answer(name), false)
 	if v == "" || strings.HasPrefix(v, "-") || strings.Contains(v, "://") || width(shellQuote(v)) > longestArg {
@@ -118,6 +119,7 @@ func answer(r store.Request, name, placeholder string) string {
 	return v
 }
 
+// guideForEC2 helps to find the instance where the form did not name one.
 func guideForEC2(r store.Request) []step {
 	to := arg(r, "instance", "<INSTANCE_ID>")
 	p, region := shellQuote(profileName(r)), shellQuote(regionOf(r))
@@ -135,6 +137,7 @@ func guideForEC2(r store.Request) []step {
 	return steps
 }
 
+// guideForEKS gives each request a context of its own, so that a forgotten one cannot be mistaken for the everyday cluster.
 func guideForEKS(r store.Request) []step {
 	p, region := shellQuote(profileName(r)), shellQuote(regionOf(r))
 	return []step{{
@@ -148,6 +151,7 @@ func guideForEKS(r store.Request) []step {
 	}}
 }
 
+// guideForRDS uses no password that stands anywhere: the token is the password, and it is made by whoever has the access.
 func guideForRDS(r store.Request, f setting) []step {
 	var steps []step
 	// With the role, the token is made with its credentials, which the environment then carries instead of the profile.
@@ -193,18 +197,24 @@ func dbToken(r store.Request, host, with string) string {
 }
 
 // connect gives psql one connection string. Its --dbname alone would be read as such a string too, so that a "database" could
-// name another host to send the token to; inside the string each value is quoted. TLS is needed, with the
+// name another host to send the token to; inside the string a value cannot do that. TLS is needed, with the
 // server's name checked. Source: PostgreSQL, libpq connection strings.
 func connect(r store.Request, where string) string {
 	return `PGPASSWORD="$DB_TOKEN" psql ` + shellQuote(where+" "+conninfo("user", answer(r, "db_user", "<DB_USER>"))+" "+
 		conninfo("dbname", answer(r, "database", "<DB_NAME>"))+" sslmode=verify-full sslrootcert=global-bundle.pem")
 }
 
-// conninfo is one key and value of a libpq connection string.
+// conninfo is one key and value of a libpq connection string, quoted where the value is not plain.
 func conninfo(key, value string) string {
+	odd := func(c rune) bool { return !alnum(c) && c != '.' && c != '_' && c != '-' }
+	if value != "" && !strings.ContainsFunc(value, odd) {
+		return key + "=" + value
+	}
 	return key + "='" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value) + "'"
 }
 
+// tunnel goes through the bastion by Session Manager; nothing on it is opened or changed. The parameters are made by the JSON encoder and
+// then quoted, so an answer can neither add a parameter nor a word.
 func tunnel(r store.Request, host, with string) []step {
 	ports, err := json.Marshal(map[string][]string{"host": {host}, "portNumber": {rdsPort}, "localPortNumber": {localPort}})
 	if err != nil {

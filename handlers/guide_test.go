@@ -115,8 +115,8 @@ func TestGuideWords(t *testing.T) {
 			answers := map[string]string{"endpoint": "db.example", "database": "x sslmode=disable host=evil", "db_user": `o'b\rien`, "bastion": "i-0b"}
 			calls = perform(t, shell, t.TempDir(), guided(guideRDS, answers), f)
 			for _, want := range []string{
-				`WORD host='db.example' port=5432 user='o\'b\\rien' dbname='x sslmode=disable host=evil' sslmode=verify-full sslrootcert=global-bundle.pem`,
-				`WORD host='db.example' hostaddr=127.0.0.1 port=15432 user='o\'b\\rien' dbname='x sslmode=disable host=evil' sslmode=verify-full sslrootcert=global-bundle.pem`,
+				`WORD host=db.example port=5432 user='o\'b\\rien' dbname='x sslmode=disable host=evil' sslmode=verify-full sslrootcert=global-bundle.pem`,
+				`WORD host=db.example hostaddr=127.0.0.1 port=15432 user='o\'b\\rien' dbname='x sslmode=disable host=evil' sslmode=verify-full sslrootcert=global-bundle.pem`,
 				`WORD {"host":["db.example"],"localPortNumber":["15432"],"portNumber":["5432"]}`,
 				`WORD arn:aws:iam::100000000003:role/developer-rds-access`,
 			} {
@@ -125,6 +125,18 @@ func TestGuideWords(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What cannot be a name is not put into a command at all.
+func TestAnswersThatAreNoNames(t *testing.T) {
+	for _, v := range []string{"", " ", "\u200b", "-h", "--profile=evil", "file:///etc/passwd", "https://evil.example", strings.Repeat("x", 301), strings.Repeat("'", 100)} {
+		if got := arg(guided(guideEC2, map[string]string{"instance": v}), "instance", "<INSTANCE_ID>"); got != "'<INSTANCE_ID>'" {
+			t.Errorf("%.20q became %s", v, got)
+		}
+	}
+	if got := arg(guided(guideEC2, map[string]string{"instance": " i-0a\u202e "}), "instance", ""); got != "i-0a" {
+		t.Errorf("i-0a became %s", got)
 	}
 }
 

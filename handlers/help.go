@@ -51,13 +51,18 @@ func helpAnswer(p *policy.Policy, offers []policy.Offer, own bool, strange strin
 		words{}.code("/access ticket BG-1042 OPS-7").say(" adds a ticket"),
 		words{}.code("/access history").say(" shows what you asked for"),
 	))
-	blocks = append(blocks, tiers(p, offers, own)...)
-	blocks = append(blocks, contacts(p)...)
-	return privately(inert(top, limitTop), blocks...)
+	last := contacts(p)
+	room := mostAck - reserve - sizeOf(blocks...) - sizeOf(last...)
+	most := mostHelp
+	for most > 1 && sizeOf(tiers(p, offers, own, most)...) > room {
+		most-- // whom to call must not be what is left out
+	}
+	blocks = append(blocks, tiers(p, offers, own, most)...)
+	return privately(inert(top, limitTop), append(blocks, last...)...)
 }
 
 // tiers lists the scenarios by tier, a block for each tier.
-func tiers(p *policy.Policy, offers []policy.Offer, own bool) []slack.Block {
+func tiers(p *policy.Policy, offers []policy.Offer, own bool, most int) []slack.Block {
 	if len(offers) == 0 {
 		return []slack.Block{note("No scenario of the policy is open to you.")}
 	}
@@ -73,7 +78,7 @@ func tiers(p *policy.Policy, offers []policy.Offer, own bool) []slack.Block {
 			if o.Scenario.Tier != tier {
 				continue
 			}
-			if len(ls) == mostHelp {
+			if len(ls) == most {
 				left++
 				continue
 			}
@@ -89,8 +94,8 @@ func tiers(p *policy.Policy, offers []policy.Offer, own bool) []slack.Block {
 	return blocks
 }
 
-// mostHelp is how many scenarios of a tier are listed: four tiers of them fit into one acknowledgement.
-const mostHelp = 9
+// mostHelp is how many scenarios of a tier are listed, where the acknowledgement has room for them.
+const mostHelp = 12
 
 func helpLine(p *policy.Policy, s policy.Scenario) words {
 	w := words{}.code(oneLine(s.Name, limitName)).say(" ").their(s.Title, limitName)
@@ -126,8 +131,11 @@ func approvalWords(a policy.Approval) string {
 	return "approved by " + join(sets, "or")
 }
 
-// mostContacts bounds the list below the help.
-const mostContacts = 12
+// mostContacts and mostContactLink bound the list below the help.
+const (
+	mostContacts    = 12
+	mostContactLink = 300
+)
 
 func contacts(p *policy.Policy) []slack.Block {
 	var ls []words
@@ -146,7 +154,7 @@ func contacts(p *policy.Policy) []slack.Block {
 		if len(ways) > 0 {
 			w = w.say(": " + strings.Join(ways, ", "))
 		}
-		if c.URL != "" {
+		if c.URL != "" && len(c.URL) <= mostContactLink {
 			w = w.say(" ").link(c.URL, "Open")
 		}
 		ls = append(ls, w)

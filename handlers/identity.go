@@ -89,7 +89,9 @@ func NewIdentity(p IdentityParts) *Identity {
 }
 
 // SetOnChanged replaces IdentityParts.OnChanged, for who is made after the Identity. Call it before anything is delivered.
-func (d *Identity) SetOnChanged(f func(ctx context.Context, slackID, was, is string)) { d.p.OnChanged = f }
+func (d *Identity) SetOnChanged(f func(ctx context.Context, slackID, was, is string)) {
+	d.p.OnChanged = f
+}
 
 // Match finds the one enabled Identity Center user of a Slack account, as Slack and Identity Center say at this moment.
 // Everything that is not certain is a *workflows.Refusal; the cause of one that may pass is wrapped with it.
@@ -134,7 +136,7 @@ func (d *Identity) account(ctx context.Context, slackID string) (*slack.User, er
 	}
 	u, err := d.p.Slack.GetUserInfoContext(ctx, slackID)
 	if err != nil {
-		if e, ok := errors.AsType[slack.SlackErrorResponse](err); ok && unknownUser(e.Err) {
+		if unknownUser(err) {
 			return nil, strangerOther()
 		}
 		return nil, noAnswer("Slack did not say who you are, so nothing was done. Try again in a minute.", fmt.Errorf("users.info: %w", err))
@@ -157,8 +159,9 @@ func (d *Identity) glance(ctx context.Context, slackID string) (*slack.User, err
 	return d.account(ctx, slackID)
 }
 
-// unknownUser says which of Slack's answers mean that there is no such user here (docs.slack.dev, users.info, errors).
-func unknownUser(code string) bool {
+// unknownUser says whether Slack answered that there is no such user here (docs.slack.dev, errors of users.info and users.lookupByEmail).
+func unknownUser(err error) bool {
+	code := slackCode(err)
 	return code == "user_not_found" || code == "user_not_visible" || code == "users_not_found"
 }
 
@@ -305,7 +308,7 @@ func (d *Identity) SlackOf(ctx context.Context, p store.Principal) (string, erro
 	}
 	u, err := d.p.Slack.GetUserByEmailContext(ctx, p.Email)
 	if err != nil {
-		if e, ok := errors.AsType[slack.SlackErrorResponse](err); ok && unknownUser(e.Err) {
+		if unknownUser(err) {
 			return "", nil
 		}
 		return "", fmt.Errorf("users.lookupByEmail: %w", err)

@@ -89,6 +89,7 @@ func TestMatch(t *testing.T) {
 			t.Errorf("Slack away: %+v", no)
 		}
 		r.Outage(false)
+		r.ForgetRefusals() // of people who are not there
 	})
 }
 
@@ -138,7 +139,9 @@ func TestMatchThatChanges(t *testing.T) {
 }
 
 func TestSlackOf(t *testing.T) {
-	p := example(t, func(s string) string { return s + "\nidentities: {UBOB: robert@forge.example, UGUEST: guest@forge.example}\n" })
+	p := example(t, func(s string) string {
+		return s + "\nidentities: {UBOB: robert@forge.example, UGUEST: guest@forge.example}\n"
+	})
 	inBubble(t, p, func(t *testing.T, r *rig) {
 		r.AddUser(slacktwin.User{ID: "UGUEST", Name: "guest", Restricted: true})
 		r.AddUser(slacktwin.User{ID: "UUNSURE", Name: "unsure", Email: "unsure@forge.example"})
@@ -166,6 +169,7 @@ func TestSlackOf(t *testing.T) {
 			t.Error("no answer was taken for nobody")
 		}
 		r.Outage(false)
+		r.ForgetRefusals()
 	})
 }
 

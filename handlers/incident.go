@@ -31,6 +31,7 @@ func incident(n store.Notice, r store.Request, f setting) (m message, ok bool) {
 	return message{}, false
 }
 
+// tierZero is the price of access without a second person: everybody in the incidents channel knows at once.
 func tierZero(r store.Request, f setting) message {
 	blocks := []slack.Block{header(string(r.ID) + ": access without anybody's word")}
 	blocks = append(blocks, about(r)...)
@@ -51,6 +52,8 @@ func tierZero(r store.Request, f setting) message {
 	}
 }
 
+// stuck is the alarm that matters most: somebody may have access past its end. It carries the way out for a person with rights of
+// their own, because the bot's may be what is broken.
 func stuck(n store.Notice, r store.Request, f setting) message {
 	since, _ := time.Parse(time.RFC3339, n.Data["since"])
 	w := words{}.who(r.Requester).say(" may still have ").code(oneLine(r.PermissionSet, limitName)).say(" on ").place(r).
@@ -78,6 +81,7 @@ func byHand(r store.Request, f setting) string {
 		" --principal-type USER --principal-id " + shellQuote(oneLine(r.Requester.UserID, limitName))
 }
 
+// unstuck takes the alarm back. Without it people go on looking.
 func unstuck(n store.Notice, r store.Request) message {
 	w := words{}.bold(string(r.ID)).say(": access of ").who(r.Requester).say(" to ").place(r)
 	if forced := n.Data["forced"]; forced != "" {
@@ -88,6 +92,7 @@ func unstuck(n store.Notice, r store.Request) message {
 	return message{text: string(r.ID) + ": access to " + inert(r.Account.Name, limitName) + " is gone after all", blocks: []slack.Block{paragraph(w)}}
 }
 
+// ticketOut escalates a ticket that never came. The session is not touched for it.
 func ticketOut(r store.Request) message {
 	w := words{}.bold(string(r.ID)).say(": ").who(r.Requester).say(" had access to ").place(r).say(" and has not given the ticket that was owed").on(r.TicketBy).say(".")
 	m := message{text: string(r.ID) + ": the ticket is missing", blocks: []slack.Block{paragraph(w), quoted(r.Reason, limitReason)}}
@@ -97,6 +102,7 @@ func ticketOut(r store.Request) message {
 	return m
 }
 
+// policyChanged shows what is different, so that a change nobody knows of is seen by those it governs.
 func policyChanged(n store.Notice) message {
 	hash := oneLine(n.Data["hash"], 13) // enough of it to compare by eye
 	blocks := []slack.Block{paragraph(say("The policy changed. Requests and decisions go by ").code(hash).say(" from now on; open sessions are as they were."))}
@@ -106,6 +112,7 @@ func policyChanged(n store.Notice) message {
 	return message{text: "The policy changed: " + inert(hash, 64), blocks: blocks}
 }
 
+// personChanged is either a clean-up in a directory or somebody trying to become another person: people have to tell which.
 func personChanged(n store.Notice) message {
 	w := say("The Slack account ").who(store.Person{SlackID: n.Data["slack"], Name: n.Data["slack"]}).
 		say(" now matches another AWS user than before, and is refused until the policy's identities name one: it was ").
@@ -113,6 +120,7 @@ func personChanged(n store.Notice) message {
 	return message{text: "A Slack account matches another AWS user than before, and is refused", blocks: []slack.Block{paragraph(w)}}
 }
 
+// channelRenamed: the bot follows the id, so nothing moves, but the name in the policy now misleads its readers.
 func channelRenamed(n store.Notice) message {
 	w := say("This channel was ").bold("#" + oneLine(or(n.Data["was"], nothingToShow), limitName)).say(" and is ").
 		bold("#" + oneLine(or(n.Data["is"], nothingToShow), limitName)).say(". Breakglass goes on in it; change the name in the policy as well.")

@@ -26,6 +26,7 @@ func mail(n store.Notice, r store.Request) store.Mail {
 	return m
 }
 
+// mailSubject begins with a fixed word to filter by and the id to find the thread by.
 func mailSubject(what string, r store.Request) string {
 	on := r.Requester.Label() + " on " + r.Account.Name
 	switch what {
@@ -39,6 +40,8 @@ func mailSubject(what string, r store.Request) string {
 	return fmt.Sprintf("[Breakglass] %s: %s, %s", r.ID, strings.ToLower(standing(r)), on)
 }
 
+// mailText is the case so far, a row for each fact. Whoever reads it may have no Slack at hand, so it leaves out nothing that the
+// card has.
 func mailText(what string, r store.Request) string {
 	var b strings.Builder
 	row := func(name, value string) {
@@ -82,6 +85,7 @@ func mailText(what string, r store.Request) string {
 	return b.String()
 }
 
+// mailPerson gives the address with the name: names are not unique.
 func mailPerson(p store.Person) string {
 	s := oneLine(p.Label(), limitName)
 	if p.Email != "" && p.Email != s {
@@ -90,6 +94,7 @@ func mailPerson(p store.Person) string {
 	return s
 }
 
+// mailTime is "" for what has not happened, which leaves the row out.
 func mailTime(t time.Time) string {
 	if t.IsZero() {
 		return ""

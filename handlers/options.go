@@ -29,15 +29,18 @@ func option(text, value string) *slack.OptionBlockObject {
 }
 
 // scenarioOption has its terms below the title only where the list does not travel in an acknowledgement.
-func scenarioOption(s policy.Scenario, described bool) *slack.OptionBlockObject {
+func scenarioOption(p *policy.Policy, s policy.Scenario, described bool) *slack.OptionBlockObject {
 	o := option(s.Title, s.Name)
 	if described {
-		o.Description = plain(tierLine(s), limitButton)
+		o.Description = plain(tierLine(p, s), limitButton)
 	}
 	return o
 }
 
-func tierLine(s policy.Scenario) string {
+func tierLine(p *policy.Policy, s policy.Scenario) string {
+	if p.Unbuilt(s) != "" {
+		return fmt.Sprintf("Tier %d, not offered yet", s.Tier)
+	}
 	line := fmt.Sprintf("Tier %d", s.Tier)
 	if s.Approval.None {
 		line += ", no approval"
@@ -84,7 +87,7 @@ func (h *Handlers) suggest(ctx context.Context, in *slack.InteractionCallback) *
 	}
 	switch field {
 	case fieldScenario:
-		return bounded(searchScenarios(o.offers, query))
+		return bounded(searchScenarios(p, o.offers, query))
 	case fieldAccount:
 		offer, _ := o.scenario(following)
 		return bounded(searchAccounts(offer.Accounts, query))
@@ -163,11 +166,11 @@ func searchAccounts(all []policy.Account, query string) []*slack.OptionBlockObje
 	return out
 }
 
-func searchScenarios(all []policy.Offer, query string) []*slack.OptionBlockObject {
+func searchScenarios(p *policy.Policy, all []policy.Offer, query string) []*slack.OptionBlockObject {
 	found := search(all, query, func(o policy.Offer) []string { return []string{o.Scenario.Name, o.Scenario.Title} })
 	var out []*slack.OptionBlockObject
 	for _, o := range found[:min(len(found), mostOptions)] {
-		out = append(out, scenarioOption(o.Scenario, false))
+		out = append(out, scenarioOption(p, o.Scenario, false))
 	}
 	return out
 }

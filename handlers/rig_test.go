@@ -84,7 +84,9 @@ func (d *directory) Find(ctx context.Context, email string, groups []string) (st
 	}
 	p.Groups = maps.Clone(p.Groups)
 	for _, g := range groups {
-		p.Groups[g] = p.Groups[g]
+		if !p.Groups[g] {
+			p.Groups[g] = false // asked about, and not in it
+		}
 	}
 	return p, nil
 }
@@ -143,22 +145,24 @@ func inBubble(t *testing.T, p *policy.Policy, story func(t *testing.T, r *rig)) 
 		running.Go(func() { b.Run(ctx) })
 		r.WaitFor(ctx, func() bool { return r.Sockets() == 1 })
 
+		defer func() { // also when the story was given up: what is left running would hide why
+			stop()
+			running.Wait()
+			r.h.Close(context.Background())
+			r.Close()
+			srv.Close()
+			tr.CloseIdleConnections()
+			db.Close()
+			time.Sleep(time.Hour) // whatever still waits ends within the bubble
+		}()
 		story(t, r)
-
-		stop()
-		running.Wait()
-		r.h.Close(context.Background())
+		settle()
 		for _, refused := range r.Refusals() {
 			t.Errorf("Slack refused what we sent: %+v", refused)
 		}
 		if s := r.log.String(); strings.Contains(s, "panicked") {
 			t.Error(s)
 		}
-		r.Close()
-		srv.Close()
-		tr.CloseIdleConnections()
-		db.Close()
-		time.Sleep(time.Hour) // whatever still waits ends within the bubble
 	})
 }
 

@@ -27,6 +27,8 @@ type approvers struct {
 	group  string // Slack's id of the user group; ""
 }
 
+// set names one set of approvers. A mention of their group notifies them; without one they are named as the policy does, and only
+// the direct messages reach them.
 func (w words) set(a approvers) words {
 	switch {
 	case a.name == policy.Manager:
@@ -39,6 +41,7 @@ func (w words) set(a approvers) words {
 	return w.bold(oneLine(a.name, limitName))
 }
 
+// sets lists them in a sentence.
 func (w words) sets(as []approvers, last string) words {
 	for i, a := range as {
 		switch {

@@ -74,6 +74,7 @@ func (s *Speaker) Deliver(ctx context.Context, n store.Notice, r store.Request, 
 	return out, nil
 }
 
+// deliver sorts notices by where they go. Only the card, the questions and the pass are edited; all else is said once.
 func (s *Speaker) deliver(ctx context.Context, n store.Notice, r store.Request, ref store.Ref) (store.Ref, error) {
 	if n.Kind == workflows.NoticeMail {
 		return ref, s.mail(ctx, n, r)
@@ -125,6 +126,7 @@ func direct(n store.Notice, r store.Request) (m message, ok bool) {
 // place finds where a message goes. It is asked only when something is posted: an edit knows its place.
 type place func(ctx context.Context) (channel string, err error)
 
+// toChannel: a channel that is not known now may be known in a minute, so the message waits for it.
 func toChannel(id string) place {
 	return func(context.Context) (string, error) {
 		if id == "" {
@@ -134,6 +136,8 @@ func toChannel(id string) place {
 	}
 }
 
+// toPerson opens the direct messages with somebody. It is asked for once a day for each person, not for each message: the call is one of
+// Slack's slower ones, and its limit is fifty a minute (Tier 3).
 func (s *Speaker) toPerson(slackID string) place {
 	return func(ctx context.Context) (string, error) {
 		if !isUser(slackID) {
@@ -340,6 +344,7 @@ func (s *Speaker) refuse(ctx context.Context, n store.Notice) error {
 	return err
 }
 
+// mail without a mailer is no error: an operator may have said BREAKGLASS_MAIL=none, and then it would be tried for ever.
 func (s *Speaker) mail(ctx context.Context, n store.Notice, r store.Request) error {
 	m := mail(n, r)
 	if s.Mail == nil || len(m.To) == 0 {

@@ -101,6 +101,8 @@ func reasonOf(s string) string {
 	return s
 }
 
+// waiting says whose word it waits for, whose it has, and when it is over. missing is used where the workflow has worked it out: who
+// counts for which set only the directory knows.
 func waiting(r store.Request, f setting) words {
 	yes := approvals(r)
 	w := say("Waiting for approval")
@@ -155,6 +157,7 @@ func approvals(r store.Request) []store.Person {
 	return ps
 }
 
+// approvedBy names those who answer for the access, wherever it is spoken of.
 func approvedBy(r store.Request) words {
 	yes := approvals(r)
 	if len(yes) == 0 {
@@ -187,6 +190,7 @@ func (w words) ending(e store.End) words {
 	return w
 }
 
+// ended is the last word of a session on its card.
 func ended(r store.Request) words {
 	w := approvedBy(r).say(" Ended").on(r.EndedAt).say(": ").ending(r.End).say(".")
 	if open := openFor(r); open > 0 {
@@ -224,6 +228,7 @@ func denial(r store.Request) (store.Decision, bool) {
 	return store.Decision{}, false
 }
 
+// denied shows the reason as it was given: the requester, and whoever asks next, should not have to look for it.
 func denied(r store.Request) []slack.Block {
 	d, ok := denial(r)
 	if !ok {

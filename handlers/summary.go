@@ -29,43 +29,47 @@ func summary(n store.Notice, r store.Request) message {
 	blocks = append(blocks, deeds("Refused", g.Deeds, func(d store.Deed) bool { return d.Error != "" })...)
 	blocks = append(blocks, deeds("Reads", g.Deeds, func(d store.Deed) bool { return d.Error == "" && !d.Write })...)
 	if g.LeftOut > 0 {
-		blocks = append(blocks, small(fmt.Sprintf("%s more of another kind are not listed.", count(g.LeftOut, "call"))))
+		blocks = append(blocks, small(fmt.Sprintf("And %s that the list has no room for.", count(g.LeftOut, "call"))))
 	}
 	if w := unread(g); len(w) > 0 {
 		blocks = append(blocks, paragraph(w))
 	}
 	blocks = append(blocks, paragraph(trust(g)))
 	return message{
-		text:   fmt.Sprintf("%s: what was done: %s", r.ID, tally(g)),
+		text:   fmt.Sprintf("%s: %s: %s", r.ID, map[bool]string{false: "what was done", true: "read again"}[i > 0], tally(g, i > 0)),
 		blocks: blocks,
 	}
 }
 
+// summaryHead: the first reading has everything that was there, each later one only what came late.
 func summaryHead(r store.Request, g store.Reading, i int) words {
 	var w words
 	if i == 0 {
 		w = w.bold("What was done").say(" by ")
 	} else {
-		w = w.bold("Read again").say(": what was done by ")
+		w = w.bold("Read again").say(": what came late of the session of ")
 	}
 	w = w.who(r.Requester).say(" on ").place(r)
 	if open := openFor(r); open > 0 {
 		w = w.say(", open for " + sayDuration(open))
 	}
-	return w.say(": " + tally(g) + ".")
+	return w.say(": " + tally(g, i > 0) + ".")
 }
 
-// tally is the reading in one line of numbers.
-func tally(g store.Reading) string {
-	if g.Events == 0 {
-		if !g.Complete() {
-			return "no call was found where CloudTrail answered"
-		}
+// tally is the reading in one line of numbers. later: it is not the first.
+func tally(g store.Reading, later bool) string {
+	switch {
+	case g.Events > 0:
+	case !g.Complete():
+		return "nothing was found where CloudTrail answered"
+	case later:
+		return "nothing came late"
+	default:
 		return "CloudTrail shows no call"
 	}
-	s := fmt.Sprintf("%s, of which %s and %s", count(g.Events, "call"), count(g.Writes, "change"), count(g.Reads, "read"))
+	s := count(g.Events, "call") + ": " + count(g.Writes, "change") + ", " + count(g.Reads, "read")
 	if g.Refused > 0 {
-		s += fmt.Sprintf("; %d refused", g.Refused)
+		s += fmt.Sprintf(", %d refused", g.Refused)
 	}
 	return s
 }
@@ -106,6 +110,7 @@ func (w words) width() int {
 	return n
 }
 
+// deed is one line: what, how often, on what, where, and AWS's error code where it was refused.
 func deed(d store.Deed) words {
 	w := words{}.code(oneLine(d.Service, 40) + ":" + oneLine(d.Action, 60))
 	if d.Count > 1 {
@@ -147,6 +152,7 @@ func unread(g store.Reading) words {
 	return w.say(".")
 }
 
+// trust says when and where it was read and what no reading can show. A summary that is taken for complete is worse than none.
 func trust(g store.Reading) words {
 	var regions []string
 	for _, s := range g.Sources {

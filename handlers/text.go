@@ -27,7 +27,7 @@ const (
 	limitFields   = 10
 	limitContext  = 10
 	limitName     = 80 // our own: names of people, accounts, scenarios inside a sentence
-	limitOpinion  = 3000
+	limitQuote    = 3000
 	mostMarks     = 3 // accents stacked on one letter
 	ellipsis      = "…"
 	wordJoiner    = "\u2060"
@@ -130,6 +130,8 @@ func oneLine(s string, most int) string {
 // manyLines is user text for a block of its own, where its lines may stay.
 func manyLines(s string, most int) string { return cut(neutral(s, true), most) }
 
+// rightToLeft looks for the scripts whose letters reorder a line of Latin text around them. Their direction marks are gone by then;
+// the letters are enough.
 func rightToLeft(s string) bool {
 	for _, c := range s {
 		if unicode.In(c, unicode.Hebrew, unicode.Arabic, unicode.Syriac, unicode.Thaana, unicode.Nko, unicode.Adlam) {
@@ -206,6 +208,7 @@ func slackID(id, letters string) bool {
 	return true
 }
 
+// Which of Slack's ids something is, by its first letter. W is a user of an Enterprise organisation, G an old private channel.
 func isUser(id string) bool    { return slackID(id, "UW") }
 func isGroup(id string) bool   { return slackID(id, "S") }
 func isChannel(id string) bool { return slackID(id, "CG") }
@@ -273,6 +276,7 @@ func sayDuration(d time.Duration) string {
 	return count(days, "day")
 }
 
+// count is a number with its noun, for nouns that take an s.
 func count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what

@@ -8,7 +8,10 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/slack-go/slack"
 	"pgregory.net/rapid"
+
+	"breakglass/store"
 )
 
 // nasty is what people paste, and what people try.
@@ -133,6 +136,35 @@ func TestMentionsAreValidated(t *testing.T) {
 	}
 	if got := mentionGroup("S1") + mentionGroup("U1") + mentionGroup("S1>"); got != "<!subteam^S1>" {
 		t.Errorf("groups: %q", got)
+	}
+}
+
+// What is no id of Slack's is shown as text, in rich text as well.
+func TestTypedMentionsAreValidated(t *testing.T) {
+	w := words{}.who(store.Person{SlackID: "!channel", Name: "Mallory"}).set(approvers{name: "leads", group: "!here"}).channel("D1|x").
+		link("javascript:alert(1)", "a").link("http://x.example", "b").link("https://", "c")
+	for i, e := range w {
+		if e.RichTextSectionElementType() != slack.RTSEText {
+			t.Errorf("element %d is a %s", i, e.RichTextSectionElementType())
+		}
+	}
+	w = words{}.who(alice).set(approvers{group: "S1"}).channel("C1").link("https://x.example", "x")
+	for i, e := range w {
+		if e.RichTextSectionElementType() == slack.RTSEText {
+			t.Errorf("element %d is only text", i)
+		}
+	}
+}
+
+func TestInSlack(t *testing.T) {
+	for address, want := range map[string]bool{
+		"https://forge.slack.com/archives/C1/p1": true, "https://forge.slack-gov.com/archives/C1/p1": true,
+		"http://forge.slack.com/": false, "https://evil.example/": false, "https://forge.slack.com@evil.example/": false,
+		"https://user@forge.slack.com/": false, "https://evilslack.com/": false, "https://forge.slack.com.evil.example/": false, "": false, "%": false,
+	} {
+		if got := inSlack(address); got != want {
+			t.Errorf("inSlack(%q) = %v", address, got)
+		}
 	}
 }
 

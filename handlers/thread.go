@@ -51,6 +51,7 @@ func oneLiner(r store.Request, text string, w words) message {
 	return message{text: string(r.ID) + ": " + text, blocks: []slack.Block{paragraph(w)}}
 }
 
+// or is the first of two that says something.
 func or(s, other string) string {
 	if s != "" {
 		return s
@@ -58,6 +59,7 @@ func or(s, other string) string {
 	return other
 }
 
+// asked says who was asked and who could not be, so that nobody waits for a person who knows of nothing.
 func asked(n store.Notice, r store.Request, f setting) message {
 	w := say("Asked by direct message: ").people(r.Asked).say(".")
 	if len(r.Asked) == 0 {
@@ -80,11 +82,12 @@ func asked(n store.Notice, r store.Request, f setting) message {
 // withReason adds the whole reason where the card shows only its beginning.
 func withReason(m message, r store.Request) message {
 	if cutShort(r) {
-		m.blocks = append(m.blocks, paragraph(say("The whole reason:")), quoted(r.Reason, limitOpinion))
+		m.blocks = append(m.blocks, paragraph(say("The whole reason:")), quoted(r.Reason, limitQuote))
 	}
 	return m
 }
 
+// reminder mentions again, in the thread, those whose word is missing: the card's own mentions notified once, when it was posted.
 func reminder(n store.Notice, r store.Request, f setting) message {
 	w := say("Still waiting for approval")
 	if len(f.sets) > 0 {
@@ -106,6 +109,7 @@ func reminder(n store.Notice, r store.Request, f setting) message {
 	return oneLiner(r, "still waiting for approval", w)
 }
 
+// decided is one person's word, at the moment it was given.
 func decided(n store.Notice, r store.Request) message {
 	if len(r.Decisions) == 0 {
 		return oneLiner(r, "decided", say("A decision was made."))
@@ -114,7 +118,7 @@ func decided(n store.Notice, r store.Request) message {
 	if !d.Approved {
 		m := oneLiner(r, "denied by "+named(d.By), say("Denied by ").who(d.By).say("."))
 		if d.Comment != "" {
-			m.blocks = append(m.blocks, quoted(d.Comment, limitOpinion))
+			m.blocks = append(m.blocks, quoted(d.Comment, limitQuote))
 		}
 		return m
 	}
@@ -125,6 +129,7 @@ func decided(n store.Notice, r store.Request) message {
 	return oneLiner(r, "approved by "+named(d.By), w)
 }
 
+// granted says that access was verified, and what its end will not end.
 func granted(n store.Notice, r store.Request) message {
 	w := words{}.who(r.Requester).say(" has ").code(oneLine(r.PermissionSet, limitName)).say(" on ").place(r).
 		say(" until ").date(r.ExpiresAt, dateForm).say(". ").more(approvedBy(r))
@@ -141,6 +146,8 @@ func granted(n store.Notice, r store.Request) message {
 	return m
 }
 
+// endedLine says that access is gone and by whose word: a listing's, or an operator's. Access that stays because somebody else holds
+// it, or because it stood before, is said, or the next reader takes the listing for a fault.
 func endedLine(n store.Notice, r store.Request, f setting) message {
 	w := say("Access has ended: ").ending(r.End).say(".")
 	if open := openFor(r); open > 0 {
@@ -159,6 +166,7 @@ func endedLine(n store.Notice, r store.Request, f setting) message {
 	return oneLiner(r, "access has ended", w.say(" What was done is read from CloudTrail and follows here."))
 }
 
+// over ends a request that never had access.
 func over(r store.Request) message {
 	if r.State == store.Cancelled {
 		return oneLiner(r, "cancelled", say("Cancelled by ").who(r.Requester).say("."))
@@ -178,6 +186,7 @@ func uncertain(n store.Notice, r store.Request) message {
 		say("Opening access takes longer than usual").onSince(since).say(": "+why+" It is tried again; if it stays uncertain, everything is taken back."))
 }
 
+// onSince adds since when, where that is known.
 func (w words) onSince(t time.Time) words {
 	if t.IsZero() {
 		return w
@@ -185,6 +194,7 @@ func (w words) onSince(t time.Time) words {
 	return w.say(", since ").date(t, dateForm)
 }
 
+// late follows uncertain: what was announced as not working is done.
 func late(r store.Request) message {
 	switch {
 	case r.State.MayHaveAccess() && r.State != store.Revoking:

@@ -18,6 +18,7 @@ import (
 // It is concrete because there is one of it today; a second engine needs these methods and nothing of the lawful changes above.
 type engine struct {
 	b     *bolt.DB
+	file  *os.File // bbolt's own
 	group *group
 }
 
@@ -75,8 +76,8 @@ func openEngine(path string, how opening) (e engine, err error) {
 		}
 		return engine{}, err
 	}
-	e = engine{b, &group{}}
-	if err := e.whole(file); err != nil {
+	e = engine{b, file, &group{}}
+	if err := e.whole(); err != nil {
 		b.Close()
 		return engine{}, err
 	}
@@ -104,8 +105,8 @@ func openFile(name string, flag int, perm os.FileMode, how opening) (*os.File, e
 }
 
 // whole finds a file that was cut short: what is missing lies in the map of memory and reading it there ends the program.
-func (e engine) whole(file *os.File) error {
-	st, err := file.Stat()
+func (e engine) whole() error {
+	st, err := e.file.Stat()
 	if err != nil {
 		return err
 	}
@@ -146,32 +147,9 @@ func (e engine) empty() (empty bool, err error) {
 
 func (e engine) close() error { return e.b.Close() }
 
-// check walks every page. bbolt's own walk runs in a goroutine of its own, where a fault cannot be caught, and believes every
-// page about how many follow it; so those are looked at first, and callers read the records before.
+// check walks every page that is committed.
 func (e engine) check() error {
-	return e.view(func(t tx) error {
-		pages := int(t.t.Size() / int64(e.b.Info().PageSize))
-		for id := 0; id < pages; id++ {
-			p, err := t.t.Page(id)
-			if err != nil {
-				return err
-			}
-			if p == nil || p.Type == "free" {
-				continue
-			}
-			if p.OverflowCount >= pages-id {
-				return fmt.Errorf("page %d says that %d pages follow it, of %d", id, p.OverflowCount, pages)
-			}
-			id += p.OverflowCount
-		}
-		var first error
-		for err := range t.t.Check() {
-			if first == nil {
-				first = err
-			}
-		}
-		return first
-	})
+	return e.view(func(t tx) error { return walkPages(t.t, e.file, e.b.Info().PageSize) })
 }
 
 // copyTo writes a consistent copy to a new file beside path, lets good look at it, and only then renames it into place: a copy that

@@ -54,7 +54,7 @@ func (db *DB) Submit(by By, r Request, fn func(*Change) error) (Request, error) 
 		if t.get("requests", u64(n)) != nil {
 			return fmt.Errorf("%w: the number of %s was given before", ErrDamaged, r.ID)
 		}
-		if err := t.put("person", ofPerson(&r, u64(n)), nil); err != nil {
+		if err := mark(t, "person", ofPerson(&r, u64(n))); err != nil {
 			return err
 		}
 		return c.write(0)
@@ -187,7 +187,7 @@ func (c *Change) index(key []byte, before int64) error {
 		}
 	}
 	if r.Due != 0 && before != r.Due {
-		if err := c.t.put("due", join(u64(uint64(r.Due)), key), nil); err != nil {
+		if err := mark(c.t, "due", join(u64(uint64(r.Due)), key)); err != nil {
 			return err
 		}
 	}
@@ -195,7 +195,7 @@ func (c *Change) index(key []byte, before int64) error {
 	if r.State.Ended() {
 		return errors.Join(c.t.del("open", key), c.t.del("openof", of))
 	}
-	return errors.Join(c.t.put("open", key, []byte(r.State)), c.t.put("openof", of, nil))
+	return errors.Join(c.t.put("open", key, []byte(r.State)), mark(c.t, "openof", of))
 }
 
 // ofPerson is the key of a request among those of its person.

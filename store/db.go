@@ -61,43 +61,25 @@ var buckets = []string{
 // leaves either no store or an empty one, never half of one. What is at path already is ErrExists, whatever it is; only an
 // empty file, or a bbolt file nothing was ever put into, counts as nothing.
 func Create(path string, now time.Time) (*DB, error) {
-	if !vacant(path) {
+	if err := create(path, now); errors.Is(err, os.ErrExist) {
 		return nil, fmt.Errorf("%s: %w", path, ErrExists)
-	}
-	if err := create(path, now); err != nil {
-		if errors.Is(err, os.ErrExist) {
-			return nil, fmt.Errorf("%s: %w", path, ErrExists)
-		}
+	} else if err != nil {
 		return nil, fmt.Errorf("create the store: %w", err)
 	}
 	return Open(path, now)
-}
-
-// vacant says whether a store may be put at path.
-func vacant(path string) bool {
-	st, err := os.Lstat(path)
-	if err != nil {
-		return errors.Is(err, os.ErrNotExist)
-	}
-	if !st.Mode().IsRegular() {
-		return false
-	}
-	if st.Size() == 0 {
-		return true
-	}
-	e, err := openEngine(path, writing)
-	if err != nil {
-		return false
-	}
-	defer e.close()
-	empty, err := e.empty()
-	return err == nil && empty
 }
 
 func create(path string, now time.Time) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
+	}
+	old, vacant, err := claim(path)
+	if err != nil {
+		return err
+	}
+	if vacant {
+		defer old.close()
 	}
 	tmp, err := os.CreateTemp(dir, filepath.Base(path)+".new*")
 	if err != nil {
@@ -113,16 +95,41 @@ func create(path string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	// A link fails where a name is taken, so that of two that create at once one is told.
-	if _, taken := os.Lstat(path); taken == nil {
-		err = os.Rename(tmp.Name(), path) // over what was found vacant
-	} else if err = os.Link(tmp.Name(), path); err != nil && !errors.Is(err, os.ErrExist) {
-		err = os.Rename(tmp.Name(), path) // a file system without links
+	if vacant {
+		err = os.Rename(tmp.Name(), path)
+	} else {
+		err = os.Link(tmp.Name(), path) // unlike a renaming it fails where another was quicker
 	}
 	if err != nil {
 		return err
 	}
 	return errors.Join(syncDir(dir), syncDir(filepath.Dir(dir)))
+}
+
+// claim looks at what is at path already: os.ErrExist where it is anything. Where it is a file nothing was ever put into, vacant is
+// true and old holds its lock, so that of two that would replace it only one does.
+func claim(path string) (old engine, vacant bool, err error) {
+	st, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return engine{}, false, nil
+	case err != nil:
+		return engine{}, false, err
+	case !st.Mode().IsRegular():
+		return engine{}, false, os.ErrExist
+	}
+	old, err = openEngine(path, making)
+	if err != nil {
+		return engine{}, false, os.ErrExist
+	}
+	empty, err := old.empty()
+	mine, err1 := old.file.Stat()
+	there, err2 := os.Lstat(path) // another may have replaced it while we waited for the lock
+	if err != nil || !empty || err1 != nil || err2 != nil || !os.SameFile(mine, there) {
+		old.close()
+		return engine{}, false, os.ErrExist
+	}
+	return old, true, nil
 }
 
 // furnish is what an empty store holds.

@@ -12,7 +12,7 @@ func appendEvent(t tx, by By, e Event) error {
 		return err
 	}
 	if n, ok := e.Request.number(); ok {
-		return t.put("eventsof", join(u64(n), u64(e.Seq)), nil)
+		return mark(t, "eventsof", join(u64(n), u64(e.Seq)))
 	}
 	return nil
 }

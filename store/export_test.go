@@ -63,7 +63,7 @@ func (db *DB) Fill(count int, r Request, by By) error {
 				if err := c.Log(EventMoved, nil); err != nil {
 					return err
 				}
-				if err := t.put("person", ofPerson(&q, u64(n)), nil); err != nil {
+				if err := mark(t, "person", ofPerson(&q, u64(n))); err != nil {
 					return err
 				}
 				if err := c.write(0); err != nil {
@@ -88,11 +88,13 @@ var (
 	Key    = u64
 	Encode = encode
 	After  = after
+	Mark   = func(key []byte) []byte { return sum(key, nil) }
 )
 
 // DecodeRequest reads a record of a request.
 func DecodeRequest(rec []byte) (r Request, err error) {
-	return r, decode("requests", nil, rec, &r)
+	err = decode("requests", nil, rec, &r)
+	return r, err
 }
 
 // StateOf is the quick reading of a state that Check relies on.

@@ -15,7 +15,7 @@ func see(t tx, delivery string, at time.Time) error {
 	if err := t.put("seen", []byte(delivery), timeKey(at)); err != nil {
 		return err
 	}
-	if err := t.put("seenat", join(timeKey(at), []byte(delivery)), nil); err != nil {
+	if err := mark(t, "seenat", join(timeKey(at), []byte(delivery))); err != nil {
 		return err
 	}
 	limit := at.Add(-remember).UnixNano()

@@ -11,6 +11,7 @@ type Person struct {
 	Email    string `json:"email,omitempty"`
 	Name     string `json:"name,omitempty"`
 	TimeZone string `json:"tz,omitempty"` // IANA name, as Slack has it; for mail and plain text
+	As       string `json:"as,omitempty"` // of an approver: "manager", or the set of people they are in
 }
 
 // Label is how a person is named where no mention is possible.

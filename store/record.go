@@ -13,19 +13,26 @@ import (
 // nobody tracks, so nothing is dropped: the store is refused, and says what to do.
 var ErrDamaged = errors.New("the store is damaged")
 
-// bbolt has no checksum over data: a flipped byte in a value passes its own check. So every record carries one.
+// bbolt has no checksum over data: a flipped byte in a key or a value passes its own check. So every record carries one, over its key as
+// well, that a record may not be taken for another; and every entry of an index, over the key, which is all it has.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 const sumBytes = 4
 
-func encode(v any) ([]byte, error) {
+func crc(key, body []byte) uint32 {
+	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, body)
+}
+
+func sum(key, body []byte) []byte {
+	return binary.BigEndian.AppendUint32(make([]byte, 0, sumBytes+len(body)), crc(key, body))
+}
+
+func encode(key []byte, v any) ([]byte, error) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return nil, fmt.Errorf("encode %T: %w", v, err)
 	}
-	rec := make([]byte, sumBytes, sumBytes+len(body))
-	binary.BigEndian.PutUint32(rec, crc32.Checksum(body, castagnoli))
-	return append(rec, body...), nil
+	return append(sum(key, body), body...), nil
 }
 
 // body is what a record holds, once its checksum was found to match.
@@ -34,7 +41,7 @@ func body(bucket string, key, rec []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %s/%x is %d bytes long", ErrDamaged, bucket, key, len(rec))
 	}
 	b := rec[sumBytes:]
-	if crc32.Checksum(b, castagnoli) != binary.BigEndian.Uint32(rec) {
+	if crc(key, b) != binary.BigEndian.Uint32(rec) {
 		return nil, fmt.Errorf("%w: the checksum of %s/%x does not match", ErrDamaged, bucket, key)
 	}
 	return b, nil
@@ -72,7 +79,7 @@ func must(t tx, bucket string, key []byte, v any) error {
 
 // add saves a record that must be new.
 func add(t tx, bucket string, key []byte, v any) error {
-	rec, err := encode(v)
+	rec, err := encode(key, v)
 	if err != nil {
 		return err
 	}
@@ -80,12 +87,15 @@ func add(t tx, bucket string, key []byte, v any) error {
 }
 
 func save(t tx, bucket string, key []byte, v any) error {
-	rec, err := encode(v)
+	rec, err := encode(key, v)
 	if err != nil {
 		return err
 	}
 	return t.put(bucket, key, rec)
 }
+
+// mark puts an entry into an index.
+func mark(t tx, bucket string, key []byte) error { return t.put(bucket, key, sum(key, nil)) }
 
 func u64(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 

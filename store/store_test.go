@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -125,6 +126,12 @@ var (
 func TestMain(m *testing.M) {
 	if role := os.Getenv("STORE_TEST_ROLE"); role != "" {
 		os.Exit(play(role, os.Getenv("STORE_TEST_PATH")))
+	}
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.checks" })
+	if !given { // each history is a few dozen commits on a real disk: -rapid.checks=5000 for a night
+		_ = flag.Set("rapid.checks", "40")
 	}
 	os.Exit(m.Run())
 }

@@ -47,7 +47,7 @@ func (e *Engine) summon(ctx context.Context, r store.Request) error {
 		return fmt.Errorf("look up the requester's manager: %w", err)
 	}
 	sets := p.Approvers(s, who(requester))
-	people, silent := e.approvers(ctx, sets.Manager, sets.Emails, sets.Groups, r.Requester.UserID)
+	people, silent := e.find(ctx, p, sets.Manager, sets.Sets, r.Requester.UserID)
 	data := map[string]string{}
 	if sets.ManagerMissing {
 		data["no_manager"] = "true"
@@ -64,14 +64,16 @@ func (e *Engine) summon(ctx context.Context, r store.Request) error {
 	return err
 }
 
-// approvers finds whom to ask in Slack. Whoever cannot be found is left out and counted: the channel has the request as well.
-func (e *Engine) approvers(ctx context.Context, manager string, emails, groups []string, but string) (people []store.Person, silent int) {
-	add := func(p store.Principal, err error) {
-		if err != nil {
+// find finds people in Slack: the manager first, then the sets in their order, at most mostAsked. Whoever cannot be found is left out
+// and counted: the channel has the request as well.
+func (e *Engine) find(ctx context.Context, p *policy.Policy, manager string, sets []string, but string) (people []store.Person, silent int) {
+	add := func(as string, p store.Principal, err error) {
+		known := func(o store.Person) bool { return o.UserID == p.UserID }
+		switch {
+		case err != nil:
 			silent++
 			return
-		}
-		if !p.Enabled || p.UserID == but || slices.ContainsFunc(people, func(o store.Person) bool { return o.UserID == p.UserID }) || len(people) == mostAsked {
+		case !p.Enabled || p.UserID == but || len(people) == mostAsked || slices.ContainsFunc(people, known):
 			return
 		}
 		id, err := e.People.SlackOf(ctx, p)
@@ -79,26 +81,32 @@ func (e *Engine) approvers(ctx context.Context, manager string, emails, groups [
 			silent++
 			return
 		}
-		people = append(people, p.Person(id))
+		person := p.Person(id)
+		person.As = as
+		people = append(people, person)
 	}
 	if manager != "" {
-		add(e.Directory.Look(ctx, manager, nil))
+		who, err := e.Directory.Look(ctx, manager, nil)
+		add(policy.Manager, who, err)
 	}
-	for _, m := range emails {
-		if len(people) < mostAsked {
-			add(e.Directory.Find(ctx, m, nil))
+	for _, name := range sets {
+		for _, m := range p.People[name].Emails {
+			if len(people) < mostAsked {
+				who, err := e.Directory.Find(ctx, m, nil)
+				add(name, who, err)
+			}
 		}
-	}
-	for _, g := range groups {
-		if len(people) == mostAsked {
-			break
-		}
-		members, err := e.Directory.Members(ctx, g, mostAsked+1)
-		if err != nil {
-			silent++
-		}
-		for _, m := range members {
-			add(m, nil)
+		for _, g := range p.People[name].Groups {
+			if len(people) == mostAsked {
+				return people, silent
+			}
+			members, err := e.Directory.Members(ctx, g, mostAsked+1)
+			if err != nil {
+				silent++
+			}
+			for _, m := range members {
+				add(name, m, nil)
+			}
 		}
 	}
 	return people, silent
@@ -135,8 +143,7 @@ func (e *Engine) tellNamed(ctx context.Context, r store.Request, when string) er
 	p := e.Policy()
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
-	emails, groups := reach(p, r.Notify)
-	people, silent := e.approvers(ctx, "", emails, groups, "")
+	people, silent := e.find(ctx, p, "", r.Notify, "")
 	if silent > 0 && r.Work.Attempts < 3 {
 		return fmt.Errorf("find %d of the people to be told", silent)
 	}
@@ -144,7 +151,7 @@ func (e *Engine) tellNamed(ctx context.Context, r store.Request, when string) er
 		c.Request.Stop(store.ClockPoll)
 		c.Request.Work = store.Work{}
 		var errs []error
-		to := slices.Clone(emails)
+		to := addresses(p, r.Notify)
 		for _, person := range people {
 			errs = append(errs, direct(c, NoticeTold, person.SlackID, map[string]string{"when": when}))
 			if person.Email != "" && !slices.ContainsFunc(to, func(s string) bool { return strings.EqualFold(s, person.Email) }) {
@@ -156,14 +163,12 @@ func (e *Engine) tellNamed(ctx context.Context, r store.Request, when string) er
 	return err
 }
 
-// reach is how sets of people are reached.
-func reach(p *policy.Policy, sets []string) (emails, groups []string) {
+// addresses are the e-mail addresses that sets of people name.
+func addresses(p *policy.Policy, sets []string) (out []string) {
 	for _, name := range sets {
-		set := p.People[name]
-		emails = append(emails, set.Emails...)
-		groups = append(groups, set.Groups...)
+		out = append(out, p.People[name].Emails...)
 	}
-	return emails, groups
+	return out
 }
 
 // ticketDue asks for a ticket that may follow, and escalates when its time is over. A session is not ended for it: it is owed, not needed.

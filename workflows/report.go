@@ -76,7 +76,7 @@ func (e *Engine) read1(ctx context.Context, r store.Request) store.Reading {
 	defer cancel()
 	q := store.Query{
 		Account: r.Account, UserID: r.Requester.UserID, UserName: r.Requester.UserName, Set: r.PermissionSet,
-		From: r.GrantedAt.Add(-margin), To: e.Now(),
+		From: r.GrantedAt.Add(-margin), To: r.EndedAt, // what the session's keys did after it is the trail's to tell
 	}
 	g := report.NewGather(r.Readings)
 	sources := e.Trail.Read(ctx, q, g.Add)

@@ -176,7 +176,7 @@ func pass(c *store.Change) error {
 // asks edits the direct messages of those who were asked: the buttons come with the first and vanish with the decision.
 func asks(c *store.Change) error {
 	for _, a := range c.Request.Asked {
-		n := store.Notice{Kind: NoticeAsk, Message: "ask " + a.SlackID, To: a.SlackID, Lane: lane(c.Request, "dm "+a.SlackID)}
+		n := store.Notice{Kind: NoticeAsk, Message: "ask " + a.SlackID, To: a.SlackID, Lane: lane(c.Request, "dm "+a.SlackID), Data: map[string]string{"why": a.As}}
 		if err := c.Tell(n); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"strings"
 
@@ -73,12 +74,11 @@ func (p *program) reload() error {
 	return nil
 }
 
+// channels are the ids of both channels; one that is known is returned even where the other is not.
 func (p *program) channels(ctx context.Context) (requests, incidents string, err error) {
-	if requests, err = p.rooms.ID(ctx, handlers.RoleRequests); err != nil {
-		return "", "", err
-	}
-	incidents, err = p.rooms.ID(ctx, handlers.RoleIncidents)
-	return requests, incidents, err
+	requests, err1 := p.rooms.ID(ctx, handlers.RoleRequests)
+	incidents, err2 := p.rooms.ID(ctx, handlers.RoleIncidents)
+	return requests, incidents, errors.Join(err1, err2)
 }
 
 func (p *program) channelRenamed(_ context.Context, id, name string) {

@@ -46,7 +46,9 @@ func TestStories(t *testing.T) {
 
 // story is one script being played.
 type story struct {
-	t      *testing.T
+	t        *testing.T
+	accounts map[string]string // name -> id
+
 	dir    string
 	net    *wire.Net
 	world  *sandbox.World
@@ -85,7 +87,9 @@ func (g *gate) dial(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 func playStory(t *testing.T, file string) {
-	s := &story{t: t, dir: t.TempDir(), net: wire.New(), logs: &bytes.Buffer{}}
+	s := &story{t: t, dir: t.TempDir(), net: wire.New(), logs: &bytes.Buffer{}, accounts: map[string]string{
+		"dev": sandbox.Dev, "qa": sandbox.QA, "prod-wealth": sandbox.ProdWealth, "prod-cash": sandbox.ProdCash, "prod-9squid": sandbox.Prod9Squid,
+	}}
 	s.world = sandbox.Forge(time.Now, slackConfig("http://slack.twin"), awstwin.Config{})
 	slackServer := &http.Server{Handler: s.world.Slack}
 	awsServer := &http.Server{Handler: s.world.AWS}

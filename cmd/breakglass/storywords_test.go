@@ -41,7 +41,7 @@ func (s *story) words() map[string]func(*testscript.TestScript, bool, []string) 
 	w := map[string]func(*testscript.TestScript, bool, []string){
 		"start": s.wordStart, "restart": s.wordRestart, "crash": s.wordCrash, "sleep": s.wordSleep, "state": s.wordState, "aws": s.wordAWS,
 		"slack": s.wordSlack, "directory": s.wordDirectory, "policy": s.wordPolicy, "log": s.wordLog, "session": s.wordSession, "reload": s.wordReload,
-		"mailed": s.wordMailed, "halt": s.wordHalt, "ready": s.wordReady,
+		"many-accounts": s.wordManyAccounts, "mailed": s.wordMailed, "halt": s.wordHalt, "ready": s.wordReady,
 	}
 	w["dana2"] = func(ts *testscript.TestScript, neg bool, args []string) { s.person(ts, s.who(ts, "dana2"), neg, args) }
 	for _, p := range s.world.People {
@@ -122,18 +122,17 @@ func (s *story) who(ts *testscript.TestScript, key string) *sandbox.Person {
 	return p
 }
 
-func accountID(ts *testscript.TestScript, name string) string {
-	ids := map[string]string{"dev": sandbox.Dev, "qa": sandbox.QA, "prod-wealth": sandbox.ProdWealth, "prod-cash": sandbox.ProdCash, "prod-9squid": sandbox.Prod9Squid}
-	if ids[name] == "" {
+func (s *story) account(ts *testscript.TestScript, name string) string {
+	if s.accounts[name] == "" {
 		ts.Fatalf("no account is called %s", name)
 	}
-	return ids[name]
+	return s.accounts[name]
 }
 
 func (s *story) wordAWS(ts *testscript.TestScript, neg bool, args []string) {
 	switch args[0] {
 	case "has":
-		p, account := s.who(ts, args[1]), accountID(ts, args[2])
+		p, account := s.who(ts, args[1]), s.account(ts, args[2])
 		n := 0
 		for _, a := range s.world.AWS.Assignments() {
 			if a.PrincipalID == p.AWS && a.AccountID == account && a.PermissionSet == args[3] {
@@ -145,7 +144,7 @@ func (s *story) wordAWS(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	case "stand":
 		p := s.who(ts, args[1])
-		s.world.AWS.Assign(p.AWS, accountID(ts, args[2]), args[3])
+		s.world.AWS.Assign(p.AWS, s.account(ts, args[2]), args[3])
 		s.begin = s.world.AWS.Assignments()
 	case "outage":
 		s.world.AWS.Outage("", args[1] == "on")
@@ -242,6 +241,28 @@ func (s *story) wordPolicy(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(s.policy, []byte(strings.Replace(string(data), args[0], args[1], 1)), 0o600))
 }
 
+// wordManyAccounts gives the company and the scenario ec2 that many accounts, acct-0001 and so on.
+func (s *story) wordManyAccounts(ts *testscript.TestScript, _ bool, args []string) {
+	var n int
+	_, err := fmt.Sscan(args[0], &n)
+	ts.Check(err)
+	data, err := os.ReadFile(s.policy)
+	ts.Check(err)
+	entries, names := "", ""
+	for i := 1; i <= n; i++ {
+		id := fmt.Sprintf("2%011d", i)
+		name := fmt.Sprintf("acct-%04d", i)
+		s.world.AWS.AddAccount(id, name)
+		s.accounts[name] = id
+		entries += fmt.Sprintf("  %s: {id: %q, regions: [us-east-1]}\n", name, id)
+		names += ", " + name
+	}
+	text := strings.Replace(string(data), "accounts:\n", "accounts:\n"+entries, 1)
+	at := strings.Index(text, "  ec2:\n")
+	text = text[:at] + strings.Replace(text[at:], "prod-9squid]", "prod-9squid"+names+"]", 1)
+	ts.Check(os.WriteFile(s.policy, []byte(text), 0o600))
+}
+
 func (s *story) wordReload(ts *testscript.TestScript, neg bool, _ []string) {
 	if err := s.run.p.reload(); (err == nil) == neg {
 		ts.Fatalf("reload: %v", err)
@@ -260,7 +281,7 @@ func (s *story) wordMailed(ts *testscript.TestScript, neg bool, args []string) {
 // wordSession signs somebody in through the portal and does things with the access.
 func (s *story) wordSession(ts *testscript.TestScript, neg bool, args []string) {
 	p := s.who(ts, args[0])
-	session, err := s.world.AWS.SignIn(p.AWS, accountID(ts, args[1]), args[2])
+	session, err := s.world.AWS.SignIn(p.AWS, s.account(ts, args[1]), args[2])
 	if err != nil {
 		if neg {
 			return

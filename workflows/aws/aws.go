@@ -79,6 +79,8 @@ func Connect(ctx context.Context, cfg Config) (*Connection, error) {
 	}
 	c := &Connection{cfg: cfg, base: base, home: base.Copy(), log: cfg.Log, now: cfg.Now,
 		roles: map[string]sdk.CredentialsProvider{}, trail: map[string]*quota{}}
+	// Identity Center, its identity store and STS are called in Identity Center's Region, whatever Region the machine is in; secrets and
+	// mail belong to the bot and stay in its own.
 	c.home.Region = cfg.Region
 	if c.meter, err = newMeters(cfg.Meters); err != nil {
 		return nil, fmt.Errorf("registering the metrics of AWS: %w", err)
@@ -92,6 +94,8 @@ func Connect(ctx context.Context, cfg Config) (*Connection, error) {
 		"ses": &c.mailCalls, "organizations": &c.orgCalls} {
 		*q = newQuota(service, Rate{}, true)
 	}
+	// The SDK's own retries are switched off everywhere: three attempts of a write whose answer was lost would hide the doubt from
+	// whoever has to record it, and none of its retries knows our limits. See call.
 	c.admin = ssoadmin.NewFromConfig(c.home, func(o *ssoadmin.Options) { o.Retryer = sdk.NopRetryer{} })
 	c.directory = identitystore.NewFromConfig(c.home, func(o *identitystore.Options) { o.Retryer = sdk.NopRetryer{} })
 	c.sts = sts.NewFromConfig(c.home, func(o *sts.Options) { o.Retryer = sdk.NopRetryer{} })

@@ -29,6 +29,7 @@ var (
 // call is the one way in which AWS is called: within the quota, with a timeout for each attempt, counted. The error is the SDK's,
 // to be read by errors.go.
 func call[O any](ctx context.Context, c *Connection, q *quota, op string, m manner, f func(context.Context) (O, error)) (O, error) {
+	// Patience and latency are measured by the process's clock, never by Config.Now, which a test may move.
 	begun := time.Now()
 	for attempt := 1; ; attempt++ {
 		if err := q.wait(ctx); err != nil {
@@ -49,6 +50,8 @@ func call[O any](ctx context.Context, c *Connection, q *quota, op string, m mann
 	}
 }
 
+// once is one attempt. The timeout is the attempt's own, so that a connection that died in silence costs one attempt and not the
+// caller's whole patience.
 func once[O any](ctx context.Context, c *Connection, q *quota, op string, timeout time.Duration, f func(context.Context) (O, error)) (O, error) {
 	actx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -60,6 +63,7 @@ func once[O any](ctx context.Context, c *Connection, q *quota, op string, timeou
 	}
 	c.meter.calls.WithLabelValues(q.service, op, outcome).Inc()
 	c.meter.seconds.WithLabelValues(q.service, op).Observe(time.Since(begun).Seconds())
+	// The SDK reports its own context as cancelled by the caller; it was not, and whoever reads the error should know.
 	if err != nil && ctx.Err() == nil && actx.Err() != nil {
 		err = &timeoutError{op: op, after: timeout, err: err}
 	}

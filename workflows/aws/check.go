@@ -97,6 +97,7 @@ func plain(err error) string {
 	return faultInWords(err)
 }
 
+// checkCredentials asks who we are. GetCallerIdentity needs no permission, so its failure is the credentials' own.
 func (c *Connection) checkCredentials(ctx context.Context) Row {
 	r := Row{What: "AWS credentials", Needed: "credentials that AWS accepts"}
 	out, err := call(ctx, c, c.stsCalls, "GetCallerIdentity", reading, func(ctx context.Context) (*sts.GetCallerIdentityOutput, error) {
@@ -111,6 +112,7 @@ func (c *Connection) checkCredentials(ctx context.Context) Row {
 	return r
 }
 
+// checkInstance looks up what everything else is asked by.
 func (c *Connection) checkInstance(ctx context.Context) Row {
 	r := Row{What: "Identity Center in " + c.cfg.Region, Needed: "one instance"}
 	in, err := c.theInstance(ctx)
@@ -184,6 +186,7 @@ func (c *Connection) activeAccounts(ctx context.Context) accountStates {
 	}
 }
 
+// check says what the organisation says of one account. Not being allowed to ask is no fault of the account.
 func (s accountStates) check(a store.Account) Row {
 	r := Row{What: fmt.Sprintf("account %s (%s)", a.Name, a.ID), Needed: "active in the organisation"}
 	switch state, ok := s.states[a.ID]; {
@@ -233,6 +236,7 @@ func (t *Trail) check(ctx context.Context, a store.Account) Row {
 	return r
 }
 
+// checkGroup asks for a group by the name in the policy.
 func (d *Directory) checkGroup(ctx context.Context, name string) Row {
 	r := Row{What: "group " + name, Needed: "exists in Identity Center"}
 	ids, err := d.groups.lookup(ctx, []string{name})
@@ -247,6 +251,7 @@ func (d *Directory) checkGroup(ctx context.Context, name string) Row {
 	return r
 }
 
+// checkEmail looks a person up exactly as a click of theirs would.
 func (d *Directory) checkEmail(ctx context.Context, email string) Row {
 	r := Row{What: "person " + email, Needed: "one enabled user in Identity Center"}
 	p, err := d.Find(ctx, email, nil)

@@ -123,6 +123,7 @@ func (d *Directory) userBy(ctx context.Context, path, value string) (string, err
 	return sdk.ToString(out.UserId), nil
 }
 
+// unique is the wire's form of "the one whose attribute is": the value is a document there, since attributes have many types.
 func unique(path, value string) types.AlternateIdentifier {
 	return &types.AlternateIdentifierMemberUniqueAttribute{Value: types.UniqueAttribute{
 		AttributePath: &path, AttributeValue: document.NewLazyDocument(value)}}
@@ -247,6 +248,7 @@ func (d *Directory) memberships(ctx context.Context, userID string, groups []str
 // groupsPerCall is how many groups IsMemberInGroups takes (API reference).
 const groupsPerCall = 100
 
+// isMember asks for all groups at once, a hundred to a call, by their ids.
 func (d *Directory) isMember(ctx context.Context, userID string, ids map[string]string) (map[string]bool, error) {
 	var asked []string
 	for _, id := range ids {

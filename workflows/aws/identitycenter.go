@@ -80,6 +80,8 @@ func (ic *IdentityCenter) Unassign(ctx context.Context, t store.Tuple) (string, 
 		change, err = changeID(out.AccountAssignmentDeletionStatus)
 		return err
 	})
+	// withSet has made sure that it is not the permission set that is missing; an account that is missing has no assignments
+	// either. The caller lists in any case.
 	if gone && err != nil {
 		return "", fmt.Errorf("removing the assignment: %w", store.ErrGone)
 	}
@@ -129,6 +131,7 @@ func (ic *IdentityCenter) Follow(ctx context.Context, change string, removal boo
 	if err != nil {
 		return "", "", explain("following the change", err)
 	}
+	// The reason is AWS's sentence, and may carry names that people chose.
 	p, why := store.Progress(status.Status), clean(sdk.ToString(status.FailureReason), 500)
 	ic.out.seen(change, p == store.Underway)
 	switch p {
@@ -143,6 +146,7 @@ func (ic *IdentityCenter) Follow(ctx context.Context, change string, removal boo
 	return "", "", fmt.Errorf("following the change: AWS answered with the status %q, which this program does not know", clean(string(p), 40))
 }
 
+// status asks for one change. Creations and deletions are kept apart by AWS: the id of one is unknown to the other's call.
 func (ic *IdentityCenter) status(ctx context.Context, instance, change string, removal bool) (*types.AccountAssignmentOperationStatus, error) {
 	op := "DescribeAccountAssignmentCreationStatus"
 	if removal {

@@ -26,13 +26,14 @@ func (t turn) take(ctx context.Context) error {
 	}
 }
 
+// leave lets the next one in.
 func (t turn) leave() { <-t }
 
 // instance is Identity Center's instance and its directory. Neither ever changes for an instance, so they are looked up once.
 type instance struct {
 	wanted string // the ARN that the policy names, or ""
 	turn   turn
-	found  chan found // holds the answer once there is one
+	found  chan found // holds the answer once there is one; read and put back by whoever has the turn
 }
 
 type found struct {
@@ -70,6 +71,7 @@ func (c *Connection) theInstance(ctx context.Context) (found, error) {
 	return f, nil
 }
 
+// listInstances reads all pages: an organisation's instance and account instances are listed alike.
 func (c *Connection) listInstances(ctx context.Context) ([]types.InstanceMetadata, error) {
 	var all []types.InstanceMetadata
 	var next *string

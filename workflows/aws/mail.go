@@ -122,10 +122,13 @@ var sesRefusals = map[string]bool{
 	"MailFromDomainNotVerifiedException": true, "NotFoundException": true, "BadRequestException": true,
 }
 
+// utf8 is SES's form of a text; without a charset it takes seven-bit ASCII only.
 func utf8(s string) *types.Content {
 	return &types.Content{Data: sdk.String(s), Charset: sdk.String("UTF-8")}
 }
 
+// bySMTP makes a connection for each message: they are a few a day. TLS is used where the server offers it, and insisted on where a
+// password is sent.
 func (m *Mailer) bySMTP(ctx context.Context, msg store.Mail) error {
 	out := gomail.NewMsg()
 	if err := errors.Join(out.From(m.from), out.To(msg.To...)); err != nil {

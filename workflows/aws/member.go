@@ -89,6 +89,7 @@ func inWords(err error, what string) string {
 	return faultInWords(err)
 }
 
+// faultInWords is for everything that is nobody's fault and may be over by the next reading.
 func faultInWords(err error) string {
 	switch outcomeOf(err) {
 	case "throttled":

@@ -51,7 +51,7 @@ func (o *outstanding) enter(ctx context.Context, removal bool, patience time.Dur
 		freed := o.freed
 		o.mu.Unlock()
 		if left <= 0 {
-			return nil, fmt.Errorf("Identity Center has %d changes under way already: waiting for one of them to end", limit)
+			return nil, fmt.Errorf("%d changes are under way in Identity Center already: waiting for one of them to end", limit)
 		}
 		t := time.NewTimer(min(left, time.Second)) // a stale one ends without a word
 		select {
@@ -65,6 +65,7 @@ func (o *outstanding) enter(ctx context.Context, removal bool, patience time.Dur
 	}
 }
 
+// keep turns the place of a call into that of the change it began, or gives it back.
 func (o *outstanding) keep(change string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -90,11 +91,14 @@ func (o *outstanding) seen(change string, underway bool) {
 	}
 }
 
+// wake tells everybody who waits; which of them gets the place, the lock decides. o.mu is held.
 func (o *outstanding) wake() {
 	close(o.freed)
 	o.freed = make(chan struct{})
 }
 
+// forgetStale drops changes that nobody asks about any more: the engine follows each change every few seconds, so these were given
+// up, by a crash of whoever followed them or by an operator. o.mu is held.
 func (o *outstanding) forgetStale() {
 	for change, at := range o.open {
 		if time.Since(at) > stale {

@@ -46,6 +46,7 @@ func (d *Directory) describe(ctx context.Context, userID string) (store.Principa
 	return principal(out), nil
 }
 
+// describeUser asks with or without the extension; the error is the SDK's.
 func (d *Directory) describeUser(ctx context.Context, identityStore, userID string, extensions []string) (*identitystore.DescribeUserOutput, error) {
 	return call(ctx, d.c, d.c.identity, "DescribeUser", reading, func(ctx context.Context) (*identitystore.DescribeUserOutput, error) {
 		return d.c.directory.DescribeUser(ctx, &identitystore.DescribeUserInput{
@@ -193,6 +194,7 @@ func (g *groupIDs) lookup(ctx context.Context, names []string) (map[string]strin
 	return ids, nil
 }
 
+// cached is what is known and still believed, and the names that have to be asked for, each once.
 func (g *groupIDs) cached(names []string) (ids map[string]string, unknown []string) {
 	now := g.c.now()
 	ids = make(map[string]string, len(names))
@@ -210,6 +212,7 @@ func (g *groupIDs) cached(names []string) (ids map[string]string, unknown []stri
 	return ids, unknown
 }
 
+// ask looks one group up. A display name is unique in an identity store, so there is one or none.
 func (g *groupIDs) ask(ctx context.Context, identityStore, name string) (string, error) {
 	out, err := call(ctx, g.c, g.c.identity, "GetGroupId", reading, func(ctx context.Context) (*identitystore.GetGroupIdOutput, error) {
 		return g.c.directory.GetGroupId(ctx, &identitystore.GetGroupIdInput{IdentityStoreId: &identityStore,
@@ -227,6 +230,8 @@ func (g *groupIDs) ask(ctx context.Context, identityStore, name string) (string,
 	return "", errors.New("looking up the group " + name + ": AWS answered without an id")
 }
 
+// keep remembers an answer, and says once of each name that nobody has it: a typing error in a policy locks people out, which
+// should be found in a log and not by night.
 func (g *groupIDs) keep(name, id string) {
 	kept := groupKept
 	if id == "" {
@@ -244,6 +249,7 @@ func (g *groupIDs) keep(name, id string) {
 	}
 }
 
+// forget makes the next lookup ask, as when AWS did not know an id that was remembered.
 func (g *groupIDs) forget(names ...string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -56,6 +56,7 @@ func Secret(ctx context.Context, c *Connection, ref string) (string, error) {
 	return value, nil
 }
 
+// parameter reads from SSM's parameter store. WithDecryption is harmless for plain strings, so it is always asked for.
 func (c *Connection) parameter(ctx context.Context, name string) (string, error) {
 	client := ssm.NewFromConfig(c.base, func(o *ssm.Options) { o.Retryer = sdk.NopRetryer{} })
 	out, err := call(ctx, c, c.ssmCalls, "GetParameter", reading, func(ctx context.Context) (*ssm.GetParameterOutput, error) {
@@ -70,6 +71,7 @@ func (c *Connection) parameter(ctx context.Context, name string) (string, error)
 	return sdk.ToString(out.Parameter.Value), nil
 }
 
+// managed reads the current version from Secrets Manager. A binary secret is no token and counts as empty.
 func (c *Connection) managed(ctx context.Context, name string) (string, error) {
 	client := secretsmanager.NewFromConfig(c.base, func(o *secretsmanager.Options) { o.Retryer = sdk.NopRetryer{} })
 	out, err := call(ctx, c, c.secretCalls, "GetSecretValue", reading, func(ctx context.Context) (*secretsmanager.GetSecretValueOutput, error) {
@@ -81,6 +83,7 @@ func (c *Connection) managed(ctx context.Context, name string) (string, error) {
 	return sdk.ToString(out.SecretString), nil
 }
 
+// readSecret reads a file, bounded, so that a path that names a device or a log by mistake does not fill the memory.
 func readSecret(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {

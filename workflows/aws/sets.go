@@ -54,6 +54,7 @@ func (s *setNames) lookup(ctx context.Context, name string) (string, error) {
 		}
 		if s.listing == nil {
 			switch {
+			// A listing that failed while we waited answers us too; else everybody who waits would begin one of their own.
 			case mine != nil && s.failed != nil:
 				err := s.failed
 				s.mu.Unlock()
@@ -122,6 +123,7 @@ func (s *setNames) list(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// The pages go on while sets of earlier ones are described: the first names are known after two round trips.
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(8)
 	var next *string
@@ -164,6 +166,7 @@ func (s *setNames) describe(ctx context.Context, instance, arn string) error {
 	return nil
 }
 
+// ask describes a set. Its error is the SDK's, for missing and explain to read.
 func (s *setNames) ask(ctx context.Context, instance, arn string) (string, error) {
 	out, err := call(ctx, s.c, s.c.ssoAdmin, "DescribePermissionSet", reading, func(ctx context.Context) (*ssoadmin.DescribePermissionSetOutput, error) {
 		return s.c.admin.DescribePermissionSet(ctx, &ssoadmin.DescribePermissionSetInput{InstanceArn: &instance, PermissionSetArn: &arn})
@@ -174,6 +177,7 @@ func (s *setNames) ask(ctx context.Context, instance, arn string) (string, error
 	return sdk.ToString(out.PermissionSet.Name), nil
 }
 
+// learn makes a name known and wakes everybody who waits for one.
 func (s *setNames) learn(name, arn string) {
 	if name == "" {
 		return
@@ -204,6 +208,7 @@ func (s *setNames) moved(ctx context.Context, name, arn string) bool {
 	}
 	s.mu.Lock()
 	delete(s.byARN, arn)
+	// Somebody else may have found out before us and learnt the new one already: that stays.
 	if s.byName[name] == arn {
 		delete(s.byName, name)
 		s.listed = time.Time{}

@@ -48,6 +48,7 @@ type page struct {
 func (t *Trail) Read(ctx context.Context, q store.Query, each func(store.Record)) []store.Source {
 	regions := regionsOf(q.Account, t.c.cfg.Region)
 	pages := make(chan page)
+	// One goroutine for each Region, of which an account has a handful; the quota of each keeps its pace.
 	for i, region := range regions {
 		go t.region(ctx, q, region, i, pages)
 	}
@@ -124,6 +125,7 @@ func (t *Trail) region(ctx context.Context, q store.Query, region string, source
 	})}
 }
 
+// lookup gives one Region's pages to give, newest first. It holds one of them at a time: give returns when it was taken.
 func (t *Trail) lookup(ctx context.Context, q store.Query, region string, give func([]types.Event)) error {
 	client, quota, err := t.client(ctx, q.Account.ID, region)
 	if err != nil {
@@ -156,6 +158,8 @@ func (t *Trail) client(ctx context.Context, account, region string) (*cloudtrail
 	return cloudtrail.NewFromConfig(cfg, func(o *cloudtrail.Options) { o.Retryer = sdk.NopRetryer{} }), t.c.trailQuota(account, region), nil
 }
 
+// trailQuota is the limit of one account and Region, made at first use. There are as many as there are accounts and Regions in
+// the policy, so they are never dropped.
 func (c *Connection) trailQuota(account, region string) *quota {
 	if c.cfg.MemberRole == "" {
 		account = "" // whatever is asked about, it is the bot's own account that is called

@@ -50,6 +50,7 @@ type trailEvent struct {
 	Recipient string `json:"recipientAccountId"`
 }
 
+// parse reads the event itself. What LookupEvents says beside it is a summary of the same, without the identity.
 func parse(raw types.Event) (*trailEvent, error) {
 	var e trailEvent
 	if err := json.Unmarshal([]byte(sdk.ToString(raw.CloudTrailEvent)), &e); err != nil {
@@ -149,6 +150,7 @@ const (
 	maxResource = 160
 )
 
+// record is what of an event is kept: enough to say what was done, nothing that was typed into it but the names of things.
 func (e *trailEvent) record(raw types.Event) store.Record {
 	service := strings.TrimSuffix(e.EventSource, ".amazonaws.com")
 	id := e.EventID

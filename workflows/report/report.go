@@ -107,6 +107,7 @@ func (g *Gather) Add(r store.Record) {
 	g.group(r)
 }
 
+// group counts an event under its kind and, as long as there are few, under what it was done to.
 func (g *Gather) group(r store.Record) {
 	k := kind{r.Service, r.Action, r.Region, r.Error, !r.ReadOnly}
 	s := g.kinds[k]
@@ -238,6 +239,7 @@ type stamp struct {
 	plain bool // a read that went through
 }
 
+// add keeps an event, or what is more worth keeping.
 func (m *remembered) add(s stamp) {
 	const room = store.MostSeen - 1 // one is left for the mark
 	if len(m.kept) < room {
@@ -275,6 +277,7 @@ func (m *remembered) ids() []string {
 // mark is an entry among the ids that is none.
 func mark(t time.Time) string { return "<" + t.UTC().Format(time.RFC3339Nano) }
 
+// isMark reads a mark; ok is false for an id.
 func isMark(s string) (time.Time, bool) {
 	rest, ok := strings.CutPrefix(s, "<")
 	if !ok {
@@ -292,6 +295,7 @@ func less(a, b stamp) bool {
 	return a.at.Before(b.at)
 }
 
+// The five methods of container/heap.
 func (m *remembered) Len() int           { return len(m.kept) }
 func (m *remembered) Less(i, j int) bool { return less(m.kept[i], m.kept[j]) }
 func (m *remembered) Swap(i, j int)      { m.kept[i], m.kept[j] = m.kept[j], m.kept[i] }

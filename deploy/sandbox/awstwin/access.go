@@ -104,6 +104,7 @@ func (o *Organization) removeRow(r row) {
 func (o *Organization) Assign(principalID, accountID, set string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
 	if r, ok := o.row(principalID, accountID, set); ok {
 		o.addRow(r)
 		o.changed()
@@ -114,6 +115,7 @@ func (o *Organization) Assign(principalID, accountID, set string) {
 func (o *Organization) Unassign(principalID, accountID, set string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
 	if r, ok := o.row(principalID, accountID, set); ok && o.rows.has(r.target, r.principal) {
 		o.removeRow(r)
 		o.changed()

@@ -126,6 +126,7 @@ func (o *Organization) storeARN() string {
 func (o *Organization) SetBotPolicy(policies map[string]string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
 	u := o.keys[o.cfg.BotAccessKey].user
 	u.admin, u.inline = policies == nil, map[string]*namedPolicy{}
 	for name := range maps.Keys(policies) {
@@ -137,7 +138,8 @@ func (o *Organization) SetBotPolicy(policies map[string]string) {
 func (o *Organization) SetSCP(accountID string, policies ...string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	a := o.accounts[accountID]
+	o.settle(o.cfg.Now())
+	a := o.must(accountID)
 	a.scp = nil
 	for _, text := range policies {
 		a.scp = append(a.scp, mustPolicy("service control policy", text))

@@ -93,6 +93,7 @@ func (o *Organization) begin(kind string, r row, now time.Time) *change {
 func (o *Organization) FailAsyncNext(kind, reason string, n int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
 	o.changes.failNext[kind] = n
 	o.changes.nextReason = reason
 }

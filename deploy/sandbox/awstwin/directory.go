@@ -29,14 +29,15 @@ type Group struct {
 
 type user struct {
 	User
+	seq              uint64 // in the order they were added
 	created, updated time.Time
 }
 
 type group struct {
-	id, name, description string
-	members               map[string]string    // user id -> membership id
-	left                  map[string]time.Time // user id -> when the membership ended (Config.GroupLag)
-	created               time.Time
+	id, name string
+	members  map[string]string    // user id -> membership id
+	left     map[string]time.Time // user id -> when the membership ended (Config.GroupLag)
+	created  time.Time
 }
 
 type membership struct {
@@ -62,6 +63,7 @@ func newDirectory() directory {
 func (o *Organization) AddUser(u User) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
 	if u.ID == "" {
 		u.ID = o.uuid()
 	}
@@ -69,8 +71,10 @@ func (o *Organization) AddUser(u User) string {
 		u.UserName = u.Email
 	}
 	now := o.cfg.Now()
-	o.dir.users[u.ID] = &user{User: u, created: now, updated: now}
-	o.dir.index()
+	o.seq++
+	added := &user{User: u, seq: o.seq, created: now, updated: now}
+	o.dir.users[u.ID] = added
+	o.dir.enter(added)
 	o.changed()
 	return u.ID
 }
@@ -79,11 +83,12 @@ func (o *Organization) AddUser(u User) string {
 func (o *Organization) UpdateUser(u User) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
 	old := o.dir.users[u.ID]
 	if old == nil {
 		return
 	}
-	o.dir.users[u.ID] = &user{User: u, created: old.created, updated: o.cfg.Now()}
+	o.dir.users[u.ID] = &user{User: u, seq: old.seq, created: old.created, updated: o.cfg.Now()}
 	o.dir.index()
 	o.changed()
 }
@@ -92,6 +97,7 @@ func (o *Organization) UpdateUser(u User) {
 func (o *Organization) DeleteUser(id string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
 	for _, m := range o.dir.ofUser[id] {
 		o.dir.removeMembership(m, o.cfg.Now())
 	}
@@ -131,6 +137,7 @@ func (o *Organization) Users() []User {
 func (o *Organization) Groups() []Group {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
 	all := make([]Group, 0, len(o.dir.groups))
 	for _, g := range o.dir.groups {
 		all = append(all, Group{ID: g.id, Name: g.name, Members: slices.Sorted(maps.Keys(g.members))})
@@ -143,6 +150,7 @@ func (o *Organization) Groups() []Group {
 func (o *Organization) AddGroup(name string, members ...string) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
 	g := o.dir.groupNamed(name)
 	if g == nil {
 		g = &group{id: o.uuid(), name: name, members: map[string]string{}, left: map[string]time.Time{}, created: o.cfg.Now()}
@@ -159,6 +167,7 @@ func (o *Organization) AddGroup(name string, members ...string) string {
 func (o *Organization) AddMember(group, user string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
 	if g := o.dir.findGroup(group); g != nil {
 		o.addMember(g, user)
 	}
@@ -169,6 +178,7 @@ func (o *Organization) AddMember(group, user string) {
 func (o *Organization) RemoveMember(group, user string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
 	if g := o.dir.findGroup(group); g != nil {
 		o.dir.removeMembership(g.members[user], o.cfg.Now())
 	}
@@ -218,15 +228,24 @@ func (d *directory) findGroup(idOrName string) *group {
 	return d.groupNamed(idOrName)
 }
 
-// index makes the look-up tables anew; people change rarely and are read all the time.
+// enter puts a user into the look-up tables. Of two with the same name or e-mail the first added is found.
+func (d *directory) enter(u *user) {
+	if _, taken := d.byName[u.UserName]; !taken {
+		d.byName[u.UserName] = u.ID
+	}
+	if _, taken := d.byEmail[u.Email]; !taken && u.Email != "" {
+		d.byEmail[u.Email] = u.ID
+	}
+}
+
+// index makes the look-up tables anew, after a change or a departure.
 func (d *directory) index() {
 	clear(d.byName)
 	clear(d.byEmail)
-	for id, u := range d.users {
-		d.byName[u.UserName] = id
-		if u.Email != "" {
-			d.byEmail[u.Email] = id
-		}
+	all := slices.Collect(maps.Values(d.users))
+	sort.Slice(all, func(i, j int) bool { return all[i].seq < all[j].seq })
+	for _, u := range all {
+		d.enter(u)
 	}
 }
 

@@ -21,7 +21,8 @@ type Instance struct{ ID, Name, State, AccountID, Region string }
 func (o *Organization) AddInstance(accountID, region, id, name string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.accounts[accountID].in(region).instances[id] = &instanceState{id: id, name: name, state: "running", launched: o.cfg.Now(), tags: map[string]string{"Name": name}}
+	o.settle(o.cfg.Now())
+	o.must(accountID).in(region).instances[id] = &instanceState{id: id, name: name, state: "running", launched: o.cfg.Now(), tags: map[string]string{"Name": name}}
 	o.changed()
 }
 

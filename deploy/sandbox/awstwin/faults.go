@@ -104,6 +104,7 @@ func (o *Organization) queue(f *fault) {
 func (o *Organization) outage(service string, kind faultKind, on bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
 	if o.faults.outage == nil {
 		o.faults.outage = map[string]faultKind{}
 	}

@@ -164,11 +164,8 @@ func (o *Organization) serve(c *call, cred credential) (any, *Error, dropKind) {
 		return nil, f.err, keepReply
 	}
 	out, err := o.attempt(c, cred)
-	for err == errWaiting {
-		if !o.waitForChange(c) {
-			c.waited = true
-		}
-		out, err = o.attempt(c, cred)
+	if err == errWaiting {
+		out, err = o.poll(c, cred)
 	}
 	return out, asError(err), f.reply
 }

@@ -59,6 +59,7 @@ func (p *managedPolicy) add(policy *namedPolicy, now time.Time, makeDefault bool
 func (o *Organization) SetPolicy(accountID, name, document string) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
 	ref := splitPath(name)
 	p := o.newPolicy(accountID, ref)
 	p.add(mustPolicy(ref.Name, document), o.cfg.Now(), true)
@@ -71,7 +72,7 @@ func (o *Organization) Policy(accountID, name string) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.settle(o.cfg.Now())
-	if p := o.accounts[accountID].policies[splitPath(name).arn(accountID)]; p != nil {
+	if p := o.must(accountID).policies[splitPath(name).arn(accountID)]; p != nil {
 		return p.current().text
 	}
 	return ""
@@ -80,7 +81,7 @@ func (o *Organization) Policy(accountID, name string) string {
 func (o *Organization) newPolicy(accountID string, ref customerRef) *managedPolicy {
 	now := o.cfg.Now()
 	p := &managedPolicy{arn: ref.arn(accountID), name: ref.Name, path: ref.Path, id: o.unique("ANPA"), created: now, updated: now}
-	o.accounts[accountID].policies[p.arn] = p
+	o.must(accountID).policies[p.arn] = p
 	return p
 }
 

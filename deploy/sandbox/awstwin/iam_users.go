@@ -72,7 +72,8 @@ type Keys struct{ AccessKeyID, SecretAccessKey, SessionToken string }
 func (o *Organization) AddIAMUser(accountID string, in IAMUser) Keys {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	u := o.newIAMUser(o.accounts[accountID], in.Name)
+	o.settle(o.cfg.Now())
+	u := o.newIAMUser(o.must(accountID), in.Name)
 	if in.MFA {
 		u.mfa = "arn:aws:iam::" + accountID + ":mfa/" + in.Name
 	}

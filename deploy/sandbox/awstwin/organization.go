@@ -106,7 +106,6 @@ type Organization struct {
 	faults    faultTable
 	journal   journal
 	watchers  watchers
-	ssmSeq    int
 	mail      mailbox
 }
 
@@ -177,6 +176,7 @@ func WithTag(key, value string) AddOption {
 func (o *Organization) AddAccount(id, name string, opts ...AddOption) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
 	o.addAccount(id, name, "", opts)
 	o.changed()
 }
@@ -197,10 +197,20 @@ func (o *Organization) addAccount(id, name, ou string, opts []AddOption) *accoun
 	return a
 }
 
+// must is an account that the author of a test or page says is there.
+func (o *Organization) must(id string) *account {
+	a := o.accounts[id]
+	if a == nil {
+		panic("awstwin: there is no account " + id)
+	}
+	return a
+}
+
 // SetAccountState puts an account into another state, as SUSPENDED: assignments in it then fail.
 func (o *Organization) SetAccountState(id, state string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
 	if a := o.accounts[id]; a != nil {
 		a.state = state
 	}
@@ -236,6 +246,7 @@ func (o *Organization) Tick() {
 func (o *Organization) SetAsync(d time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
 	o.cfg.Async = d
 }
 
@@ -243,6 +254,7 @@ func (o *Organization) SetAsync(d time.Duration) {
 func (o *Organization) SetMissingDelete(m MissingDelete) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
 	o.cfg.MissingDelete = m
 }
 
@@ -250,6 +262,7 @@ func (o *Organization) SetMissingDelete(m MissingDelete) {
 func (o *Organization) SetGroupLag(d time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
 	o.cfg.GroupLag = d
 }
 

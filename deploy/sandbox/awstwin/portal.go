@@ -48,6 +48,7 @@ func portalRoute(c *call) string {
 func (o *Organization) PortalSignIn(userID string) (string, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
 	p, err := o.portalSignIn(userID, o.cfg.Now())
 	if err != nil {
 		return "", err

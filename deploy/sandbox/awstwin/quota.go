@@ -42,6 +42,7 @@ func (t *tokens) take(now time.Time, rate float64) bool {
 func (o *Organization) SetQuotas(on bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
 	o.limits.off = !on
 }
 

@@ -36,7 +36,8 @@ func (r *role) sessionARN(session string) string {
 func (o *Organization) SetRole(accountID, name, trust string, policies map[string]string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	a := o.accounts[accountID]
+	o.settle(o.cfg.Now())
+	a := o.must(accountID)
 	r := a.roles[name]
 	if r == nil {
 		r = o.newRole(a, name, "/")
@@ -53,7 +54,8 @@ func (o *Organization) SetRole(accountID, name, trust string, policies map[strin
 func (o *Organization) SetRoleMaxSession(accountID, name string, d time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if r := o.accounts[accountID].roles[name]; r != nil {
+	o.settle(o.cfg.Now())
+	if r := o.must(accountID).roles[name]; r != nil {
 		r.maxSession = d
 	}
 }

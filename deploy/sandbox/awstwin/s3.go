@@ -35,6 +35,7 @@ type version struct {
 func (o *Organization) AddBucket(accountID, region, name string, lock bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
 	o.buckets[name] = &bucket{name: name, account: accountID, region: region, versioned: lock, locked: lock, created: o.cfg.Now(), objects: map[string][]*version{}}
 }
 

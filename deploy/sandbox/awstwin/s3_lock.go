@@ -82,12 +82,10 @@ func (c *call) hasChecksum() bool {
 // alsoAllowed asks for a further action that a call needs on its object.
 func (c *call) alsoAllowed(action string) error {
 	op := &operation{action: action, resources: objectARN}
-	old := c.svc.ops[c.op]
-	with := *c.svc
-	with.ops = map[string]*operation{c.op: op}
+	svc := *c.svc
+	svc.ops = map[string]*operation{c.op: op}
 	again := *c
-	again.svc = &with
-	_ = old
+	again.svc = &svc
 	return c.org.authorise(&again, op)
 }
 

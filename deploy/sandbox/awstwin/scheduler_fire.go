@@ -85,16 +85,18 @@ func (t *scheduleTable) hasGroup(k scheduleKey) bool {
 	return k.group == "default" || t.groups[k] != nil
 }
 
-// nextDue is the schedule that fires next, if its time has come.
+// nextDue is the schedule that fires next, if its time has come. It stays in the queue until fire takes it: something
+// else may be due before it.
 func (t *scheduleTable) nextDue(now time.Time) (*schedule, time.Time) {
 	for len(t.queue) > 0 {
 		e := t.queue[0]
 		stale := t.byKey[e.s.key] != e.s || e.s.done || e.s.due.IsZero() || e.at.Before(e.s.due)
-		if !stale && e.at.After(now) {
+		switch {
+		case stale:
+			heap.Pop(&t.queue)
+		case e.at.After(now):
 			return nil, time.Time{}
-		}
-		heap.Pop(&t.queue)
-		if !stale {
+		default:
 			return e.s, e.at
 		}
 	}
@@ -135,6 +137,7 @@ func (o *Organization) ScheduleNames() []string {
 // as done, though Identity Center may fail it later: the trap of asynchronous calls. What it throttled or found in
 // conflict is tried again within the retry policy; the rest goes to the dead-letter queue.
 func (o *Organization) fire(s *schedule, at time.Time) {
+	heap.Pop(&o.schedules.queue)
 	if s.in.State == "DISABLED" {
 		s.done = true
 		return

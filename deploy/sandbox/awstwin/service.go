@@ -67,7 +67,6 @@ type call struct {
 	id       string        // request id
 	waited   bool          // a long poll that was told to wait has waited enough
 	patience time.Duration // how long it wants to wait, by the real clock
-	began    time.Time
 	trail    trailNotes
 	headers  http.Header // extra headers of the answer
 }
@@ -78,7 +77,6 @@ type trailNotes struct {
 	response  any // responseElements; reads have none
 	resources []trailResource
 	source    string // overrides the service's
-	extra     map[string]any
 	skip      bool
 }
 

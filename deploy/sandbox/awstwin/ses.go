@@ -41,7 +41,8 @@ func (o *Organization) Mails() []Mail {
 func (o *Organization) SetSES(accountID, region string, production bool, verified ...string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	r := o.accounts[accountID].in(region)
+	o.settle(o.cfg.Now())
+	r := o.must(accountID).in(region)
 	r.production = production
 	for _, v := range verified {
 		r.identities[strings.ToLower(v)] = true
@@ -52,7 +53,8 @@ func (o *Organization) SetSES(accountID, region string, production bool, verifie
 func (o *Organization) SetSESPaused(accountID, region string, paused bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.accounts[accountID].in(region).paused = paused
+	o.settle(o.cfg.Now())
+	o.must(accountID).in(region).paused = paused
 }
 
 func sesService() *service {

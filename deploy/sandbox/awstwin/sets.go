@@ -59,6 +59,7 @@ func parsePolicy(name, text string) (*namedPolicy, error) {
 func (o *Organization) AddPermissionSet(p PermissionSet) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
 	if p.SessionDuration == 0 {
 		p.SessionDuration = time.Hour
 	}
@@ -150,14 +151,4 @@ func iso(d time.Duration) string {
 		s += strconv.Itoa(sec) + "S"
 	}
 	return s
-}
-
-// parseISO reads PTnHnMnS.
-func parseISO(s string) (time.Duration, bool) {
-	rest, ok := strings.CutPrefix(s, "PT")
-	if !ok || rest == "" {
-		return 0, false
-	}
-	d, err := time.ParseDuration(strings.ToLower(rest))
-	return d, err == nil
 }

@@ -88,14 +88,16 @@ func noQueue() *Error {
 func (o *Organization) AddQueue(accountID, region, name, base string) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.addQueue(o.accounts[accountID].in(region), name, base, nil).url
+	o.settle(o.cfg.Now())
+	return o.addQueue(o.must(accountID).in(region), name, base, nil).url
 }
 
 // Enqueue puts a message into a queue, as EventBridge does for a rule.
 func (o *Organization) Enqueue(accountID, region, name, body string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if q := o.accounts[accountID].in(region).queues[name]; q != nil {
+	o.settle(o.cfg.Now())
+	if q := o.must(accountID).in(region).queues[name]; q != nil {
 		q.send(o, body, nil, o.cfg.Now(), 0)
 	}
 	o.changed()
@@ -141,8 +143,16 @@ func createQueue(c *call, in *queueInput) (any, error) {
 		}
 		return map[string]any{"QueueUrl": q.url}, nil
 	}
-	q := c.org.addQueue(c.place(), in.QueueName, "http://"+c.req.Host, in.Attributes)
+	q := c.org.addQueue(c.place(), in.QueueName, c.host(), in.Attributes)
 	return map[string]any{"QueueUrl": q.url}, nil
+}
+
+// host is the address that the caller used, for the URLs in answers.
+func (c *call) host() string {
+	if c.req == nil {
+		return "http://aws.sandbox"
+	}
+	return "http://" + c.req.Host
 }
 
 func getQueueURL(c *call, in *queueInput) (any, error) {

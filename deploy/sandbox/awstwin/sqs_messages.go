@@ -149,26 +149,30 @@ func changeVisibility(c *call, in *queueInput) (any, error) {
 	return empty{}, nil
 }
 
-// waitForChange lets a long poll wait outside the lock: for a change of the organisation, or for its time to be over. It
-// looks again every second as well, since a message may become visible by the clock alone. False: do not wait again.
-func (o *Organization) waitForChange(c *call) bool {
-	if c.began.IsZero() {
-		c.began = time.Now()
-	}
-	changes, cancel := o.Subscribe()
+// poll lets a long poll wait outside the lock: for a change of the organisation, or for its time to be over. It looks
+// again every second as well, since a message may become visible by the clock alone. A caller who has gone takes nothing.
+func (o *Organization) poll(c *call, cred credential) (any, error) {
+	changes, cancel := o.Subscribe() // before the next look, so that nothing slips in between
 	defer cancel()
-	left := c.patience - time.Since(c.began)
-	if left <= 0 {
-		return false
-	}
-	t := time.NewTimer(min(left, time.Second))
-	defer t.Stop()
-	select {
-	case <-changes:
-		return true
-	case <-t.C:
-		return time.Since(c.began) < c.patience
-	case <-c.ctx.Done():
-		return false
+	deadline := time.Now().Add(c.patience)
+	for {
+		out, err := o.attempt(c, cred)
+		if err != errWaiting {
+			return out, err
+		}
+		left := time.Until(deadline)
+		if left <= 0 {
+			c.waited = true
+			continue
+		}
+		t := time.NewTimer(min(left, time.Second))
+		select {
+		case <-changes:
+		case <-t.C:
+		case <-c.ctx.Done():
+			t.Stop()
+			return nil, fail("RequestAborted", "the caller has gone")
+		}
+		t.Stop()
 	}
 }

@@ -51,7 +51,8 @@ func (o *Organization) SSMSessions(accountID string) []SSMSession {
 func (o *Organization) SetParameter(accountID, region, name, value string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	r := o.accounts[accountID].in(region)
+	o.settle(o.cfg.Now())
+	r := o.must(accountID).in(region)
 	p := &parameter{name: name, value: value, kind: "SecureString", version: 1, modified: o.cfg.Now()}
 	if old := r.parameters[name]; old != nil {
 		p.version = old.version + 1
@@ -63,7 +64,8 @@ func (o *Organization) SetParameter(accountID, region, name, value string) {
 func (o *Organization) SetSecret(accountID, region, name, value string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	r := o.accounts[accountID].in(region)
+	o.settle(o.cfg.Now())
+	r := o.must(accountID).in(region)
 	r.secrets[name] = &secret{name: name, arn: r.arn("secretsmanager", "secret:"+name+"-"+o.lower(6)), value: value, version: o.uuid(), created: o.cfg.Now()}
 }
 

@@ -33,7 +33,8 @@ type event struct {
 	shared    string // sharedEventID of the copies in two accounts
 	code      string
 	message   string
-	params    json.RawMessage
+	input     json.RawMessage // as it was sent; written with CloudTrail's keys when the event is read
+	params    json.RawMessage // in place of it, where an operation says more
 	response  json.RawMessage
 	details   json.RawMessage // serviceEventDetails
 	resources []trailResource
@@ -136,7 +137,7 @@ func (o *Organization) eventOf(c *call, err *Error) *event {
 	if c.trail.params != nil {
 		e.params = encoded(c.trail.params)
 	} else {
-		e.params = lowered(c.input())
+		e.input = c.input()
 	}
 	if err != nil {
 		e.code, e.message = trailCode(c, err), err.Message

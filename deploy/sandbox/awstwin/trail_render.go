@@ -8,9 +8,13 @@ import (
 
 // render writes an event as CloudTrail has it (event version 1.11).
 func (o *Organization) render(e *event) json.RawMessage {
+	params := e.params
+	if params == nil {
+		params = lowered(e.input)
+	}
 	v := map[string]any{
 		"eventVersion": "1.11", "userIdentity": o.userIdentity(e), "eventTime": e.at.Format(time.RFC3339), "eventSource": e.source, "eventName": e.name,
-		"awsRegion": e.region, "sourceIPAddress": e.ip, "userAgent": e.ua, "requestParameters": orNull(e.params), "responseElements": orNull(e.response),
+		"awsRegion": e.region, "sourceIPAddress": e.ip, "userAgent": e.ua, "requestParameters": orNull(params), "responseElements": orNull(e.response),
 		"requestID": e.requestID, "eventID": e.id, "readOnly": e.read, "eventType": e.kind, "managementEvent": true,
 		"recipientAccountId": e.account, "eventCategory": "Management",
 	}

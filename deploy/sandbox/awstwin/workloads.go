@@ -28,7 +28,8 @@ type database struct {
 func (o *Organization) AddLogGroup(accountID, region, group, stream string, lines ...string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	p := o.accounts[accountID].in(region)
+	o.settle(o.cfg.Now())
+	p := o.must(accountID).in(region)
 	g := p.logGroups[group]
 	if g == nil {
 		g = &logGroup{name: group, created: o.cfg.Now(), streams: map[string][]logLine{}}
@@ -43,14 +44,16 @@ func (o *Organization) AddLogGroup(accountID, region, group, stream string, line
 func (o *Organization) AddDatabase(accountID, region, id, engine string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.accounts[accountID].in(region).databases[id] = &database{id: id, engine: engine, endpoint: id + ".c" + o.lower(11) + "." + region + ".rds.amazonaws.com"}
+	o.settle(o.cfg.Now())
+	o.must(accountID).in(region).databases[id] = &database{id: id, engine: engine, endpoint: id + ".c" + o.lower(11) + "." + region + ".rds.amazonaws.com"}
 }
 
 // AddTable puts a DynamoDB table into an account and Region.
 func (o *Organization) AddTable(accountID, region, name string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.accounts[accountID].in(region).tables[name] = map[string]any{}
+	o.settle(o.cfg.Now())
+	o.must(accountID).in(region).tables[name] = map[string]any{}
 }
 
 func logsService() *service {

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -192,10 +193,11 @@ func TestBareSocket(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		pings, size, answering := 0, 0, true
+		var pings, size atomic.Int64
+		var silent atomic.Bool
 		c.SetPingHandler(func(data string) error {
-			pings++
-			if !answering {
+			pings.Add(1)
+			if silent.Load() {
 				return nil
 			}
 			return c.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(time.Second))
@@ -211,25 +213,28 @@ func TestBareSocket(t *testing.T) {
 				}
 				if env.Type == "slash_commands" {
 					frame := func(n int) string { return `{"text":"` + strings.Repeat("x", n) + `"}` }
-					c.WriteMessage(websocket.TextMessage, []byte(`{"envelope_id":"`+env.ID+`","payload":`+frame(size-len(frame(0)))+`}`))
+					c.WriteMessage(websocket.TextMessage, []byte(`{"envelope_id":"`+env.ID+`","payload":`+frame(int(size.Load())-len(frame(0)))+`}`))
 				}
 			}
 		}()
-		size = 20<<10 - 1
+		if err := w.WaitFor(t.Context(), func() bool { return w.Sockets() == 1 }); err != nil { // the dial may end first
+			t.Fatal(err)
+		}
+		size.Store(20<<10 - 1)
 		r, err := w.alice.Command(t.Context(), "/x")
 		if err != nil || len(r.Text) < 20_000 {
 			t.Errorf("just below 20 KB: %v", err)
 		}
-		size++
+		size.Add(1)
 		if _, err = w.alice.Command(t.Context(), "/x"); !errors.Is(err, slacktwin.ErrOperationTimeout) {
 			t.Errorf("20 KB: %v", err)
 		}
 		w.refusedOnly(t, "ack_too_large")
 		pause(time.Minute)
-		if pings < 12 || w.Sockets() != 1 {
-			t.Errorf("%d PINGs in a minute, %d sockets", pings, w.Sockets())
+		if pings.Load() < 12 || w.Sockets() != 1 {
+			t.Errorf("%d PINGs in a minute, %d sockets", pings.Load(), w.Sockets())
 		}
-		answering = false
+		silent.Store(true)
 		pause(45 * time.Second)
 		want(t, "sockets left", w.Sockets(), 0)
 	})
@@ -293,6 +298,60 @@ func TestWorkspaceEvents(t *testing.T) {
 		want(t, "events", strings.Join(kinds, " "), "channel_rename user_change subteam_members_changed message channel_shared")
 		want(t, "new name", w.ChannelID("#ops"), w.ops)
 		want(t, "old name", w.ChannelID("platform-support"), "")
+	})
+}
+
+// Reactions and pins, with their scopes; commands that are not registered.
+func TestSmallThings(t *testing.T) {
+	inBubble(t, slacktwin.Config{Commands: []string{"/breakglass"}, Journal: 5}, func(t *testing.T, w *world) {
+		ts := w.post(t, w.ops, slack.MsgOptionText("x", false))
+		ref := slack.NewRefToMessage(w.ops, ts)
+		want(t, "without the scope", errText(w.api.AddReaction("eyes", ref)), "missing_scope")
+		w.SetScopes([]string{"commands", "reactions:write", "pins:write", "team:read"})
+		want(t, "reaction", errText(w.api.AddReaction("eyes", ref)), "")
+		want(t, "again", errText(w.api.AddReaction("eyes", ref)), "already_reacted")
+		want(t, "pin", errText(w.api.AddPin(w.ops, ref)), "")
+		m, _ := w.Message(w.ops, ts)
+		want(t, "shown", fmt.Sprint(m.Reactions["eyes"], m.Pinned), "["+w.BotUserID()+"] true")
+		team, err := w.api.GetTeamInfo()
+		want(t, "team", fmt.Sprint(team.Name, err), "Twin<nil>")
+		if _, err := w.alice.Command(t.Context(), "/access"); !errors.Is(err, slacktwin.ErrNotAllowed) {
+			t.Errorf("a command nobody registered: %v", err)
+		}
+		for range 20 {
+			w.api.AuthTest()
+		}
+		if n := len(w.Calls()); n < 5 || n > 6 {
+			t.Errorf("%d calls in a journal of 5", n)
+		}
+	})
+}
+
+// Quiet comes when calls and changes have ended, and not before.
+func TestQuiet(t *testing.T) {
+	inBubble(t, slacktwin.Config{}, func(t *testing.T, w *world) {
+		changes, stop := w.Subscribe()
+		defer stop()
+		w.Delay("chat.postMessage", 10*time.Second)
+		start := time.Now()
+		go w.api.PostMessage(w.ops, slack.MsgOptionText("x", false))
+		time.Sleep(time.Second)
+		if err := w.Quiet(t.Context(), 100*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(start); d < 10*time.Second || d > 11*time.Second {
+			t.Errorf("quiet after %v", d)
+		}
+		select {
+		case <-changes:
+		default:
+			t.Error("the message was not announced")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := w.WaitFor(ctx, func() bool { return false }); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("waiting in vain: %v", err)
+		}
 	})
 }
 

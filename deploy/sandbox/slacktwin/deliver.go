@@ -27,8 +27,9 @@ type envelope struct {
 	accepts bool // whether the acknowledgement may carry a payload
 	attempt int  // redelivery, for events only
 
-	// done applies what the acknowledgement says, with mu held and before the app's next call is answered: what an app
-	// does after its acknowledgement must find the acknowledgement's effect.
+	// done applies what the acknowledgement says as soon as it is read, with mu held. An app's later call nearly always
+	// finds its effect; nothing promises it, here or at Slack, because the call travels on another connection and may
+	// overtake the acknowledgement.
 	done func(payload json.RawMessage)
 }
 

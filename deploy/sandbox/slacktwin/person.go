@@ -72,7 +72,8 @@ type Reply struct {
 	to  string
 }
 
-// Messages returns everything the command's acknowledgement and response_url have posted until now.
+// Messages returns what the command has brought until now: the acknowledgement's message first, if it had one, then
+// those of the response_url as they came. In the channel they stand in the order they arrived.
 func (r *Reply) Messages() []Message {
 	r.w.mu.Lock()
 	defer r.w.mu.Unlock()
@@ -145,6 +146,10 @@ func (w *Workspace) slashAck(r *Reply, payload json.RawMessage) {
 		w.refuse("ack:slash_commands", invalid("invalid_response", problems), string(payload))
 	} else if err := w.answerInteraction(r.url, &call{args: ack}); err != nil {
 		w.refuse("ack:slash_commands", err, string(payload))
+	} else { // a response_url may have been quicker; the acknowledgement's message is the reply's first all the same
+		p := r.url.posted
+		last := len(p) - 1
+		r.url.posted = append([]string{p[last]}, p[:last]...)
 	}
 }
 
@@ -235,7 +240,7 @@ func (w *Workspace) interact(ctx context.Context, payload obj) error {
 	}
 	if m, _ := decode(ack).(obj); len(m) > 0 {
 		w.mu.Lock()
-		w.refuse("ack:"+str(payload, "type"), fail("this acknowledgement carries no payload"), string(ack))
+		w.refuse("ack:"+str(payload, "type"), &apiError{code: "unexpected_payload", messages: []string{"this acknowledgement carries nothing"}}, string(ack))
 		w.mu.Unlock()
 	}
 	return nil

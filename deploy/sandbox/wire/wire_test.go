@@ -216,3 +216,37 @@ func TestDeadlines(t *testing.T) {
 		}
 	})
 }
+
+// A connection that was open when the host began to hang carries nothing either way, a close included, until it is
+// mended.
+func TestHangOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := wire.New()
+		ln := n.Listen("server")
+		defer ln.Close()
+		client, err := n.DialContext(t.Context(), "tcp", "server:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		server, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.Hang("server")
+		server.Write([]byte("late"))
+		server.Close()
+		client.SetReadDeadline(time.Now().Add(time.Hour))
+		if _, err := client.Read(make([]byte, 4)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("read while it hangs: %v", err)
+		}
+		if _, err := client.Write([]byte("x")); err != nil {
+			t.Errorf("write while it hangs: %v", err)
+		}
+		n.Mend("server")
+		client.SetReadDeadline(time.Time{})
+		if got, err := io.ReadAll(client); string(got) != "late" || err != nil {
+			t.Errorf("read after mending: %q, %v", got, err)
+		}
+		client.Close()
+	})
+}

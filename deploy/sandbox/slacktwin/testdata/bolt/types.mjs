@@ -29,8 +29,9 @@ function typed(file) {
   return [json.type === 'home' ? 'HomeView' : 'ModalView', json];
 }
 
-// One TypeScript file for each JSON file, in a directory of its own beside node_modules, so that the types are found.
-const work = mkdtempSync(join(here, 'types-'));
+// One TypeScript file for each JSON file. They stand under node_modules, where the types are found and a run that was
+// killed leaves nothing in the way.
+const work = mkdtempSync(join(here, 'node_modules', '.types-'));
 try {
   const sources = [];
   for (const file of files) {
@@ -46,7 +47,7 @@ try {
   console.log(`${files.length} files have the types of Slack`);
 } catch (err) {
   if (err.stdout === undefined) throw err;
-  console.error(String(err.stdout).replaceAll(/\S*types-\w+\//g, '').trim());
+  console.error(String(err.stdout).replaceAll(/\S*\.types-\w+\//g, '').trim());
   process.exitCode = 1;
 } finally {
   rmSync(work, { recursive: true, force: true });

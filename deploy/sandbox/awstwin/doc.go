@@ -1,0 +1,47 @@
+// Package awstwin is an AWS organisation on one HTTP endpoint: what a program that gives and takes away access by
+// Identity Center can see of AWS, with its delays, limits, errors and oddities, and with people in it who use that access.
+//
+// It speaks AWS's protocols itself, so any AWS client drives it with AWS_ENDPOINT_URL: JSON 1.0 and 1.1 by X-Amz-Target,
+// the query protocol, REST. Service and Region come from the credential scope of the signature, the caller from the
+// access key; signatures are not verified. It knows nothing of the program it is a twin for and links no AWS library.
+//
+// Make one with [New], fill it with AddAccount, AddUser, AddPermissionSet and the like, and serve it. There is one clock,
+// Config.Now, and no goroutine: everything that is due (statuses, schedules) happens in the order of its time as soon as
+// anybody asks, so that skipped hours cost nothing. Faults are asked for by FailNext, Outage, DropReplyNext, HangNext;
+// what arrived is in Calls.
+//
+// People act by [Organization.SignIn] and [Session.Do], or over HTTP with the keys of their session or the token of
+// PortalSignIn. Every action is decided by the policies as they are at that moment (package iam) and written to CloudTrail.
+//
+//	service        operations                                     limits and behaviour modelled                                not modelled
+//	sso-admin      instances, permission sets and their policies, asynchronous statuses; one change for each account;          creating permission sets by API,
+//	               assignments and their statuses, provisioning   15 outstanding creations; 20 calls/s; repeated creation      applications, tags, several Regions
+//	                                                              is one row; two forms of deleting what is missing;
+//	                                                              roles come and go with the first and last assignment;
+//	                                                              delegated administrator's limits; inherited rows
+//	identitystore  GetUserId, users, groups, memberships          20 calls/s of its own; enterprise extension only when        creating and changing users and groups,
+//	                                                              asked for; UserStatus; conflicts with their reason           external ids
+//	sso (portal)   credentials, accounts, roles, logout           bearer token; No access; events without a user name          device authorisation
+//	sts            GetCallerIdentity, AssumeRole, GetSessionToken trust and identity policies, MFA, durations, role            federation tokens, web identity
+//	                                                              chaining; unknown and expired keys
+//	organizations  accounts, parents, tags, roots, units          pages of 20; management and delegated account only           policies by API (SetSCP does), nested units
+//	cloudtrail     LookupEvents                                   by account and Region; 90 days; one attribute; newest        trails, Lake, Insights, data events
+//	                                                              first; 50 on a page; 2 calls/s; delivery delay
+//	iam            customer managed policies and versions,        5 versions, 6,144 characters; trust 2,048; inline 10,240;    groups, SAML and OIDC providers, simulation
+//	               roles, boundaries, users, keys, passwords,     reserved roles are protected; GetLoginProfile does not
+//	               MFA devices, credential report                 show a rotation; two keys
+//	scheduler      schedules and groups                           at() in the past, names, client tokens, universal targets    rate() and cron() (accepted, never fire),
+//	                                                              of ssoadmin, identitystore, iam, sqs; fires as its role;     the 60 s of imprecision, flexible windows
+//	                                                              retries, dead-letter queue; DELETE after completion
+//	ssm            sessions; GetParameter(s)                      a session outlives its credentials; Owner is the STS ARN     the data channel, documents, other parameters' API
+//	secretsmanager GetSecretValue                                 by name, ARN, partial ARN                                    versions, rotation
+//	sqs            queues and messages                            visibility, long polls, old receipts                         FIFO order, redrive, batches but deletion
+//	s3             buckets, objects, versions, Object Lock        COMPLIANCE and holds; checksum header; If-None-Match;        bucket policies, multipart, encryption
+//	                                                              default retention; delete markers
+//	sesv2          SendEmail, GetAccount, identities              sandbox: verified recipients, 200 a day; 50 recipients       templates, events, configuration sets
+//	ec2            instances, Regions                             refusals as Client.UnauthorizedOperation                     everything else
+//	logs, rds,     a few reads (and PutItem, DeleteTable) for     refusals; items are data events and not in the trail         everything else
+//	dynamodb       sessions to have something to do
+//
+// Actions of other services can be done with Session.Do: they are decided and recorded, and have no effect.
+package awstwin
