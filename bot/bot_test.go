@@ -127,9 +127,8 @@ func TestPanic(t *testing.T) {
 	h := handlerFuncs{
 		command: func(context.Context, slack.SlashCommand) (any, error) { boom(); return nil, nil },
 		interaction: func(context.Context, slack.InteractionCallback, string) (any, error) {
-			var m map[string]int
-			m["x"]++
-			return nil, nil
+			var nobody *slack.User
+			return nobody.ID, nil
 		},
 	}
 	story(t, h, nil, func(t *testing.T, w *world) {
@@ -145,7 +144,7 @@ func TestPanic(t *testing.T) {
 		if n := w.metric("panics_total"); n != 2 {
 			t.Errorf("%v panics counted", n)
 		}
-		if log := w.logs.String(); !strings.Contains(log, "assignment to entry in nil map") || !strings.Contains(log, "bot_test.go") {
+		if log := w.logs.String(); !strings.Contains(log, "nil pointer dereference") || !strings.Contains(log, "bot_test.go") {
 			t.Errorf("the log does not say what and where:\n%s", log)
 		}
 	})

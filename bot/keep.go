@@ -12,7 +12,7 @@ import (
 )
 
 // ErrRefused means that Slack will not have these tokens however often it is asked.
-var ErrRefused = errors.New("Slack refuses the token")
+var ErrRefused = errors.New("the token is refused by Slack")
 
 // keep holds one connection open until ctx ends: connect, serve until Slack warns or the connection breaks, again. The old
 // socket goes on reading while its successor is made, so that a refresh leaves no gap. It returns an error only for

@@ -79,7 +79,7 @@ func (b *Bot) connect(ctx context.Context, slot, generation int) (*socket, strin
 	case <-s.done:
 		return nil, s.ended, errors.New("the socket closed before its hello")
 	case <-s.leaving: // Slack may say no before it says hello
-		reason, err = s.why, errors.New("Slack closed the socket in place of a hello")
+		reason, err = s.why, errors.New("the socket was closed in place of a hello")
 	case <-timer.C:
 		reason, err = reasonNoHello, fmt.Errorf("no hello within %v", helloWithin)
 	case <-ctx.Done():

@@ -41,8 +41,8 @@ func (h *Handlers) openForm(ctx context.Context, c clicker, trigger string, d dr
 	p := h.policy()
 	d.Channel = c.channel
 	shared, channelKnown := h.people.glanceShared(c.channel)
-	if o, ok := h.offers.get(c.user); ok && o.policy == p.Hash && len(o.offers) > 0 && channelKnown && !shared {
-		if _, err := h.slack.OpenViewContext(ctx, trigger, *formView(p, o, d)); err != nil {
+	if o, ok := h.offers.get(c.user); ok && o.policy == p && len(o.scenarios) > 0 && channelKnown && !shared {
+		if _, err := h.slack.OpenViewContext(ctx, trigger, *formView(o, d)); err != nil {
 			return fmt.Errorf("open the form: %w", err)
 		}
 		return nil
@@ -56,7 +56,8 @@ func (h *Handlers) openForm(ctx context.Context, c clicker, trigger string, d dr
 }
 
 // fill asks the directory and puts what it says into an open form, on a goroutine of its own.
-func (h *Handlers) fill(c clicker, view, hash, order string, d draft) {
+func (h *Handlers) fill(c clicker, view, hash, actionTS string, d draft) {
+	order := h.turns.arrive(actionTS)
 	h.work.spawn(directoryPatience+showPatience, func(ctx context.Context) {
 		h.show(ctx, view, hash, order, h.filledView(ctx, c, d))
 	})
@@ -76,10 +77,10 @@ func (h *Handlers) filledView(ctx context.Context, c clicker, d draft) *slack.Mo
 	if err != nil {
 		return failedView(d, h.sentence("fill the form", err)+" What you have written stays.")
 	}
-	if len(o.offers) == 0 {
+	if len(o.scenarios) == 0 {
 		return refusedView(nothingOffered(o))
 	}
-	return formView(h.policy(), o, d)
+	return formView(o, d)
 }
 
 func nothingOffered(o offering) string {
@@ -94,7 +95,7 @@ func (h *Handlers) offering(ctx context.Context, slackID, team string) (offering
 	if !h.home.admits(team) {
 		return offering{}, strangerOther()
 	}
-	if o, ok := h.offers.get(slackID); ok && o.policy == p.Hash {
+	if o, ok := h.offers.get(slackID); ok && o.policy == p {
 		return o, nil
 	}
 	principal, person, err := h.people.Match(ctx, slackID, team, p.Groups())
@@ -105,7 +106,7 @@ func (h *Handlers) offering(ctx context.Context, slackID, team string) (offering
 		return offering{}, noAnswer("AWS Identity Center did not say which groups you are in, so nothing can be offered. Try again in a minute.",
 			errors.New("the directory answered without groups"))
 	}
-	o := offering{principal: principal, person: person, offers: offersOf(p, who(principal)), policy: p.Hash}
+	o := offering{principal: principal, person: person, scenarios: openTo(p, who(principal)), policy: p}
 	h.offers.put(slackID, o)
 	return o, nil
 }
@@ -127,7 +128,7 @@ func (h *Handlers) cascade(in *slack.InteractionCallback, a *slack.BlockAction) 
 }
 
 // show updates an open view. A view that was closed or sent meanwhile is left alone.
-func (h *Handlers) show(ctx context.Context, view, hash, order string, v *slack.ModalViewRequest) {
+func (h *Handlers) show(ctx context.Context, view, hash string, order order, v *slack.ModalViewRequest) {
 	t := h.turns.of(view)
 	select {
 	case t.taken <- struct{}{}:
@@ -192,16 +193,35 @@ func stillThere(err error) string {
 
 // turns decides whose drawing of a view stands when two of them overtake each other.
 type turns struct {
-	now func() time.Time
-	mu  sync.Mutex
-	at  map[string]*turn
+	now     func() time.Time
+	mu      sync.Mutex
+	at      map[string]*turn
+	arrived uint64
+}
+
+// order is when a choice was made: by Slack's clock, and by when it came to us where that does not tell.
+type order struct {
+	ts string // action_ts; "" for the first filling
+	n  uint64
+}
+
+func (t *turns) arrive(actionTS string) order {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.arrived++
+	return order{ts: actionTS, n: t.arrived}
+}
+
+// before takes Slack's timestamps as they are: digits, a point, six digits, so that longer is later, and else the order of the text.
+func (o order) before(p order) bool {
+	return cmp.Or(cmp.Compare(len(o.ts), len(p.ts)), cmp.Compare(o.ts, p.ts), cmp.Compare(o.n, p.n)) < 0
 }
 
 type turn struct {
 	taken  chan struct{} // holds one while somebody draws; guards what follows
-	newest string        // action_ts of the latest choice that was drawn
-	hash   string        // of the view as we last drew it
-	used   time.Time     // guarded by turns.mu
+	newest order
+	hash   string    // of the view as we last drew it
+	used   time.Time // guarded by turns.mu
 }
 
 func newTurns(now func() time.Time) *turns { return &turns{now: now, at: map[string]*turn{}} }
@@ -232,11 +252,10 @@ func (t *turns) of(view string) *turn {
 	return v
 }
 
-// isNewest takes Slack's timestamps as they are: digits, a point, six digits, so that longer is later, and else the order of the text.
-func (t *turn) isNewest(order string) bool {
-	if c := cmp.Compare(len(order), len(t.newest)); c < 0 || c == 0 && order < t.newest {
+func (t *turn) isNewest(o order) bool {
+	if o.before(t.newest) {
 		return false
 	}
-	t.newest = order
+	t.newest = o
 	return true
 }

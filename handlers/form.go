@@ -25,12 +25,13 @@ const actionRetry = "retry"
 
 const lookingUp = "Looking up what you may ask for… You can write the reason meanwhile."
 
-// offering is what one person may ask for, as the directory said a moment ago.
+// offering is what one person may ask for, as the directory said a moment ago. It points into the policy rather than copying from it: many of
+// them are remembered, and a policy can have hundreds of accounts in each of its scenarios.
 type offering struct {
 	principal store.Principal
 	person    store.Person
-	offers    []policy.Offer
-	policy    string // hash of the policy it was made from
+	scenarios []*policy.Scenario
+	policy    *policy.Policy // that it was made from
 }
 
 // who is a principal as the policy sees them.
@@ -41,20 +42,20 @@ func who(p store.Principal) policy.Person {
 	}
 }
 
-// offersOf are the scenarios a person is eligible for, in the order of the policy. Those that ask for what is not built yet are among them,
+// openTo are the scenarios a person is eligible for, in the order of the policy. Those that ask for what is not built yet are among them,
 // so that whoever looks for one learns why it cannot be had, rather than wondering.
-func offersOf(p *policy.Policy, w policy.Person) []policy.Offer {
-	var out []policy.Offer
-	for _, s := range p.Scenarios {
-		if !slices.ContainsFunc(s.Eligible, func(set string) bool { return p.In(set, w) }) {
-			continue
+func openTo(p *policy.Policy, w policy.Person) []*policy.Scenario {
+	var out []*policy.Scenario
+	for i := range p.Scenarios {
+		s := &p.Scenarios[i]
+		if slices.ContainsFunc(s.Eligible, func(set string) bool { return p.In(set, w) }) {
+			out = append(out, s)
 		}
-		out = append(out, policy.Offer{Scenario: s, Accounts: accountsOf(p, s)})
 	}
 	return out
 }
 
-func accountsOf(p *policy.Policy, s policy.Scenario) []policy.Account {
+func accountsOf(p *policy.Policy, s *policy.Scenario) []policy.Account {
 	var out []policy.Account
 	for _, name := range s.Accounts {
 		if a, ok := p.Account(name); ok {
@@ -64,13 +65,14 @@ func accountsOf(p *policy.Policy, s policy.Scenario) []policy.Account {
 	return out
 }
 
-func (o offering) scenario(name string) (policy.Offer, bool) {
-	for _, f := range o.offers {
-		if f.Scenario.Name == name {
-			return f, true
+// scenario is the one of that name, nil where it is not offered.
+func (o offering) scenario(name string) *policy.Scenario {
+	for _, s := range o.scenarios {
+		if s.Name == name {
+			return s
 		}
 	}
-	return policy.Offer{}, false
+	return nil
 }
 
 func accountNamed(all []policy.Account, name string) (policy.Account, bool) {
@@ -125,25 +127,25 @@ func unfilled(d draft, top ...slack.Block) *slack.ModalViewRequest {
 // formView is the form as one person gets it: only what they may ask for, with the fields that follow from what they have chosen.
 // A block's id names what its choices follow from (account/ec2), so that Slack forgets a choice exactly when it no longer
 // applies, and keeps all else that was typed.
-func formView(p *policy.Policy, o offering, d draft) *slack.ModalViewRequest {
-	if d.Scenario == "" && len(o.offers) == 1 {
-		d.Scenario = o.offers[0].Scenario.Name
+func formView(o offering, d draft) *slack.ModalViewRequest {
+	if d.Scenario == "" && len(o.scenarios) == 1 {
+		d.Scenario = o.scenarios[0].Name
 	}
 	var blocks []slack.Block
-	offer, known := o.scenario(d.Scenario)
-	if d.Scenario != "" && !known {
-		blocks = append(blocks, note(p.MayRequest(d.Scenario, d.Account, 0, who(o.principal)).Why))
+	s := o.scenario(d.Scenario)
+	if d.Scenario != "" && s == nil {
+		blocks = append(blocks, note(o.policy.MayRequest(d.Scenario, d.Account, 0, who(o.principal)).Why))
 		d.Scenario = ""
 	}
-	blocks = append(blocks, scenarioInput(p, o, offer, known))
+	blocks = append(blocks, scenarioInput(o, s))
 	rule := policy.TicketRule{}
-	if known {
-		rule = offer.Scenario.Ticket
-		blocks = append(blocks, chosenFields(p, o, offer, &d)...)
+	if s != nil {
+		rule = s.Ticket
+		blocks = append(blocks, chosenFields(o, s, &d)...)
 	}
 	blocks = append(blocks, reasonInput(d), ticketInput(rule))
-	if known {
-		blocks = append(blocks, askInputs(offer.Scenario.Ask)...)
+	if s != nil {
+		blocks = append(blocks, askInputs(s.Ask)...)
 	}
 	v := modal(formTitle, formSubmit, callbackRequest, append(blocks, contextLine(d)...))
 	v.PrivateMetadata = d.metadata()
@@ -151,60 +153,60 @@ func formView(p *policy.Policy, o offering, d draft) *slack.ModalViewRequest {
 }
 
 // chosenFields are what follows from the scenario: its terms, the account, its region, the duration.
-func chosenFields(p *policy.Policy, o offering, offer policy.Offer, d *draft) []slack.Block {
-	s := offer.Scenario
-	if len(offer.Accounts) == 1 {
-		d.Account = offer.Accounts[0].Name
+func chosenFields(o offering, s *policy.Scenario, d *draft) []slack.Block {
+	accounts := accountsOf(o.policy, s)
+	if len(accounts) == 1 {
+		d.Account = accounts[0].Name
 	}
-	account, picked := accountNamed(offer.Accounts, d.Account)
-	blocks := []slack.Block{slack.NewContextBlock("terms", plain(terms(p, o, offer), limitField))}
-	if len(offer.Accounts) > 0 {
+	account, picked := accountNamed(accounts, d.Account)
+	blocks := []slack.Block{slack.NewContextBlock("terms", plain(terms(o, s), limitField))}
+	if len(accounts) > 0 {
 		if d.Account != "" && !picked {
 			blocks = append(blocks, note(fmt.Sprintf("%s is not opened by this scenario.", oneLine(d.Account, limitName))))
 		}
-		blocks = append(blocks, accountInput(offer, account, picked))
+		blocks = append(blocks, accountInput(s, accounts, account, picked))
 	}
 	if picked && len(account.Regions) > 1 {
 		blocks = append(blocks, regionInput(account, d.Region))
 	}
 	if s.MaxDuration > 0 {
-		blocks = append(blocks, durationInput(p, s, d.Duration))
+		blocks = append(blocks, durationInput(o.policy, s, d.Duration))
 	}
 	return blocks
 }
 
 // terms says what it takes; for what cannot be had, why not, in the policy's own words.
-func terms(p *policy.Policy, o offering, offer policy.Offer) string {
-	s, account := offer.Scenario, ""
-	if len(offer.Accounts) > 0 {
-		account = offer.Accounts[0].Name
+func terms(o offering, s *policy.Scenario) string {
+	account := ""
+	if len(s.Accounts) > 0 {
+		account = s.Accounts[0]
 	}
-	if v := p.MayRequest(s.Name, account, p.DefaultDuration(s), who(o.principal)); !v.OK {
+	if v := o.policy.MayRequest(s.Name, account, o.policy.DefaultDuration(*s), who(o.principal)); !v.OK {
 		return v.Why
 	}
 	return fmt.Sprintf("Tier %d: %s.", s.Tier, approvalWords(s.Approval))
 }
 
-func scenarioInput(p *policy.Policy, o offering, chosen policy.Offer, known bool) slack.Block {
+func scenarioInput(o offering, chosen *policy.Scenario) slack.Block {
 	sel := &slack.SelectBlockElement{ActionID: formPrefix + fieldScenario, Placeholder: plain("What you need to do", 150)}
-	if known {
-		sel.InitialOption = scenarioOption(p, chosen.Scenario, len(o.offers) <= mostOptions)
+	if chosen != nil {
+		sel.InitialOption = scenarioOption(o.policy, chosen, len(o.scenarios) <= mostOptions)
 	}
-	all := make([]*slack.OptionBlockObject, 0, len(o.offers))
-	for _, f := range o.offers {
-		all = append(all, scenarioOption(p, f.Scenario, true))
+	all := make([]*slack.OptionBlockObject, 0, len(o.scenarios))
+	for _, s := range o.scenarios {
+		all = append(all, scenarioOption(o.policy, s, true))
 	}
 	choices(sel, all)
 	return slack.NewInputBlock(fieldScenario, plain("Scenario", limitField), nil, sel).WithDispatchAction(true)
 }
 
-func accountInput(offer policy.Offer, chosen policy.Account, picked bool) slack.Block {
+func accountInput(s *policy.Scenario, accounts []policy.Account, chosen policy.Account, picked bool) slack.Block {
 	sel := &slack.SelectBlockElement{ActionID: formPrefix + fieldAccount, Placeholder: plain("Which account", 150)}
 	if picked {
 		sel.InitialOption = accountOption(chosen)
 	}
-	all := make([]*slack.OptionBlockObject, 0, len(offer.Accounts))
-	for _, a := range offer.Accounts {
+	all := make([]*slack.OptionBlockObject, 0, len(accounts))
+	for _, a := range accounts {
 		all = append(all, accountOption(a))
 	}
 	choices(sel, all)
@@ -212,7 +214,7 @@ func accountInput(offer policy.Offer, chosen policy.Account, picked bool) slack.
 	if len(all) > mostOptions {
 		hint = plain(fmt.Sprintf("%d accounts: type a part of the name or of the account id.", len(all)), limitField)
 	}
-	return slack.NewInputBlock(fieldAccount+"/"+offer.Scenario.Name, plain("Account", limitField), hint, sel).WithDispatchAction(true)
+	return slack.NewInputBlock(fieldAccount+"/"+s.Name, plain("Account", limitField), hint, sel).WithDispatchAction(true)
 }
 
 // choices makes a select static where Slack takes all options, and searched beyond.
@@ -246,10 +248,10 @@ func regionInput(a policy.Account, chosen string) slack.Block {
 	return slack.NewInputBlock(fieldRegion+"/"+a.Name, plain("Region", limitField), nil, sel)
 }
 
-func durationInput(p *policy.Policy, s policy.Scenario, chosen string) slack.Block {
+func durationInput(p *policy.Policy, s *policy.Scenario, chosen string) slack.Block {
 	d, ok := readDuration(chosen)
 	if !ok || d > s.MaxDuration {
-		d = p.DefaultDuration(s)
+		d = p.DefaultDuration(*s)
 	}
 	sel := &slack.SelectBlockElement{
 		ActionID: formPrefix + fieldDuration, Placeholder: plain("Pick one, or type 45m or 1h30m", 150),

@@ -279,8 +279,11 @@ func TestFormDrawsNoEarlierChoice(t *testing.T) {
 		must(t, err)
 		settle()
 		v, o := r.alice.View(), ofTheHouse(r.policy)
-		for _, c := range []struct{ order, scenario string }{{"1700000009.000000", "eks"}, {"1700000008.000000", "rds"}, {"", "ec2"}} {
-			r.h.show(t.Context(), v.ID, "", c.order, formView(r.policy, o, draft{Scenario: c.scenario}))
+		for _, c := range []struct {
+			order    order
+			scenario string
+		}{{order{"1700000009.000000", 1}, "eks"}, {order{"1700000008.000000", 2}, "rds"}, {order{"", 3}, "ec2"}, {order{"999999999.000000", 4}, "ec2"}} {
+			r.h.show(t.Context(), v.ID, "", c.order, formView(o, draft{Scenario: c.scenario}))
 		}
 		if got := r.alice.View(); got.Field("EKS cluster") == nil {
 			t.Errorf("the form shows %q", got.Labels())

@@ -23,21 +23,20 @@ func (h *Handlers) help(ctx context.Context, c slack.SlashCommand, strange strin
 	}
 	ctx, cancel := context.WithTimeout(ctx, helpPatience)
 	defer cancel()
-	var offers []policy.Offer
 	o, err := h.offering(ctx, c.UserID, c.TeamID)
-	if known := err == nil; known {
-		offers = o.offers
-	} else {
-		_ = h.sentence("look up offers for help", err) // to the log
-		for _, s := range p.Scenarios {
-			offers = append(offers, policy.Offer{Scenario: s})
-		}
+	if err == nil {
+		return helpAnswer(p, o.scenarios, true, strange)
 	}
-	return helpAnswer(p, offers, err == nil, strange)
+	_ = h.sentence("look up offers for help", err) // to the log
+	var all []*policy.Scenario
+	for i := range p.Scenarios {
+		all = append(all, &p.Scenarios[i])
+	}
+	return helpAnswer(p, all, false, strange)
 }
 
-// helpAnswer is the text. own says that offers are those of the reader.
-func helpAnswer(p *policy.Policy, offers []policy.Offer, own bool, strange string) *private {
+// helpAnswer is the text. own says that the scenarios are those open to the reader.
+func helpAnswer(p *policy.Policy, scenarios []*policy.Scenario, own bool, strange string) *private {
 	var blocks []slack.Block
 	top := "Breakglass: how to get emergency access to AWS"
 	if strange != "" {
@@ -54,16 +53,16 @@ func helpAnswer(p *policy.Policy, offers []policy.Offer, own bool, strange strin
 	last := contacts(p)
 	room := mostAck - reserve - sizeOf(blocks...) - sizeOf(last...)
 	most := mostHelp
-	for most > 1 && sizeOf(tiers(p, offers, own, most)...) > room {
+	for most > 1 && sizeOf(tiers(p, scenarios, own, most)...) > room {
 		most-- // whom to call must not be what is left out
 	}
-	blocks = append(blocks, tiers(p, offers, own, most)...)
+	blocks = append(blocks, tiers(p, scenarios, own, most)...)
 	return privately(inert(top, limitTop), append(blocks, last...)...)
 }
 
 // tiers lists the scenarios by tier, a block for each tier.
-func tiers(p *policy.Policy, offers []policy.Offer, own bool, most int) []slack.Block {
-	if len(offers) == 0 {
+func tiers(p *policy.Policy, scenarios []*policy.Scenario, own bool, most int) []slack.Block {
+	if len(scenarios) == 0 {
 		return []slack.Block{note("No scenario of the policy is open to you.")}
 	}
 	head := "What you may ask for"
@@ -74,15 +73,15 @@ func tiers(p *policy.Policy, offers []policy.Offer, own bool, most int) []slack.
 	for tier := range 4 {
 		var ls []words
 		left := 0
-		for _, o := range offers {
-			if o.Scenario.Tier != tier {
+		for _, s := range scenarios {
+			if s.Tier != tier {
 				continue
 			}
 			if len(ls) == most {
 				left++
 				continue
 			}
-			ls = append(ls, helpLine(p, o.Scenario))
+			ls = append(ls, helpLine(p, s))
 		}
 		if left > 0 {
 			ls = append(ls, say(fmt.Sprintf("and %d more: the form has all of them", left)))
@@ -97,9 +96,9 @@ func tiers(p *policy.Policy, offers []policy.Offer, own bool, most int) []slack.
 // mostHelp is how many scenarios of a tier are listed, where the acknowledgement has room for them.
 const mostHelp = 12
 
-func helpLine(p *policy.Policy, s policy.Scenario) words {
+func helpLine(p *policy.Policy, s *policy.Scenario) words {
 	w := words{}.code(oneLine(s.Name, limitName)).say(" ").their(s.Title, limitName)
-	if p.Unbuilt(s) != "" {
+	if p.Unbuilt(*s) != "" {
 		return w.say(": not offered yet")
 	}
 	if s.MaxDuration > 0 {

@@ -29,7 +29,7 @@ func option(text, value string) *slack.OptionBlockObject {
 }
 
 // scenarioOption has its terms below the title only where the list does not travel in an acknowledgement.
-func scenarioOption(p *policy.Policy, s policy.Scenario, described bool) *slack.OptionBlockObject {
+func scenarioOption(p *policy.Policy, s *policy.Scenario, described bool) *slack.OptionBlockObject {
 	o := option(s.Title, s.Name)
 	if described {
 		o.Description = plain(tierLine(p, s), limitButton)
@@ -37,8 +37,8 @@ func scenarioOption(p *policy.Policy, s policy.Scenario, described bool) *slack.
 	return o
 }
 
-func tierLine(p *policy.Policy, s policy.Scenario) string {
-	if p.Unbuilt(s) != "" {
+func tierLine(p *policy.Policy, s *policy.Scenario) string {
+	if p.Unbuilt(*s) != "" {
 		return fmt.Sprintf("Tier %d, not offered yet", s.Tier)
 	}
 	line := fmt.Sprintf("Tier %d", s.Tier)
@@ -87,10 +87,11 @@ func (h *Handlers) suggest(ctx context.Context, in *slack.InteractionCallback) *
 	}
 	switch field {
 	case fieldScenario:
-		return bounded(searchScenarios(p, o.offers, query))
+		return bounded(searchScenarios(p, o.scenarios, query))
 	case fieldAccount:
-		offer, _ := o.scenario(following)
-		return bounded(searchAccounts(offer.Accounts, query))
+		if s := o.scenario(following); s != nil {
+			return bounded(searchAccounts(accountsOf(p, s), query))
+		}
 	}
 	return bounded(nil)
 }
@@ -166,11 +167,11 @@ func searchAccounts(all []policy.Account, query string) []*slack.OptionBlockObje
 	return out
 }
 
-func searchScenarios(p *policy.Policy, all []policy.Offer, query string) []*slack.OptionBlockObject {
-	found := search(all, query, func(o policy.Offer) []string { return []string{o.Scenario.Name, o.Scenario.Title} })
+func searchScenarios(p *policy.Policy, all []*policy.Scenario, query string) []*slack.OptionBlockObject {
+	found := search(all, query, func(s *policy.Scenario) []string { return []string{s.Name, s.Title} })
 	var out []*slack.OptionBlockObject
-	for _, o := range found[:min(len(found), mostOptions)] {
-		out = append(out, scenarioOption(p, o.Scenario, false))
+	for _, s := range found[:min(len(found), mostOptions)] {
+		out = append(out, scenarioOption(p, s, false))
 	}
 	return out
 }

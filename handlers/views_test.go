@@ -19,7 +19,7 @@ import (
 func ofTheHouse(p *policy.Policy) offering {
 	alice := principal("alice", "grp-forge-sre-oncall")
 	return offering{
-		principal: alice, person: alice.Person("UALICE"), offers: offersOf(p, who(alice)), policy: p.Hash,
+		principal: alice, person: alice.Person("UALICE"), scenarios: openTo(p, who(alice)), policy: p,
 	}
 }
 
@@ -27,7 +27,7 @@ func TestGoldenViews(t *testing.T) {
 	p := example(t, nil)
 	o := ofTheHouse(p)
 	one := o
-	one.offers = o.offers[:1]
+	one.scenarios = o.scenarios[:1]
 	waiting, running, owed := asking(), in(store.Active), in(store.Active)
 	owed.Ticket, owed.TicketBy = "", noon.Add(time.Hour)
 	several := overviewFor([]store.Request{running, waiting, in(store.Revoking), in(store.Granting)}, "UNOT", "")
@@ -36,12 +36,12 @@ func TestGoldenViews(t *testing.T) {
 		"form-loading":  loadingView(draft{Context: "https://forge.slack.com/archives/C1/p1", Reason: "About this message: x"}),
 		"form-failed":   failedView(draft{Scenario: "ec2"}, "AWS Identity Center did not answer."),
 		"form-refused":  refusedView(nothingOffered(o)),
-		"form-first":    formView(p, o, draft{}),
-		"form-single":   formView(p, one, draft{}),
-		"form-ec2":      formView(p, o, draft{Scenario: "ec2", Account: "prod-wealth", Duration: "45m"}),
-		"form-rds":      formView(p, o, draft{Scenario: "rds", Account: "prod-9squid", Context: "https://forge.slack.com/archives/C1/p1"}),
-		"form-unbuilt":  formView(p, o, draft{Scenario: "vpn-prod-cash"}),
-		"form-not-ours": formView(p, offering{principal: principal("eve"), offers: o.offers[4:5]}, draft{Scenario: "ec2"}),
+		"form-first":    formView(o, draft{}),
+		"form-single":   formView(one, draft{}),
+		"form-ec2":      formView(o, draft{Scenario: "ec2", Account: "prod-wealth", Duration: "45m"}),
+		"form-rds":      formView(o, draft{Scenario: "rds", Account: "prod-9squid", Context: "https://forge.slack.com/archives/C1/p1"}),
+		"form-unbuilt":  formView(o, draft{Scenario: "vpn-prod-cash"}),
+		"form-not-ours": formView(offering{principal: principal("eve"), scenarios: o.scenarios[4:5], policy: p}, draft{Scenario: "ec2"}),
 		"deny":          denyView(waiting, slip{Request: waiting.ID, Channel: "C1", TS: "1.2"}),
 		"ticket":        ticketView(owed, slip{Request: owed.ID}),
 		"home-nothing":  homeTab(homeBlocks(nil, "UALICE", "")...),
@@ -50,8 +50,8 @@ func TestGoldenViews(t *testing.T) {
 		"status-none":   statusAnswer(overview{}, " on prod-cash"),
 		"status":        statusAnswer(several, ""),
 		"status-mine":   statusAnswer(mine, ""),
-		"help":          helpAnswer(p, o.offers, true, ""),
-		"help-strange":  helpAnswer(p, o.offers, false, "“nope” was not understood."),
+		"help":          helpAnswer(p, o.scenarios, true, ""),
+		"help-strange":  helpAnswer(p, o.scenarios, false, "“nope” was not understood."),
 		"sorry":         sorry("You have no <running> *session*."),
 	} {
 		golden(t, "view-"+name+".json", indented(t, v))

@@ -192,12 +192,12 @@ func TestHeld(t *testing.T) {
 	db := fresh(t)
 	host, _ := os.Hostname()
 	name := fmt.Sprintf("pid %d on %s", os.Getpid(), host)
+	_, lines := inChild(t, "open", db.Path()) // it waits as long as we do
 	_, err := store.Open(db.Path(), noon)
 	var held *store.HeldError
 	if !errors.As(err, &held) || !strings.HasPrefix(held.By, name) || held.Path != db.Path() {
 		t.Errorf("in this process: %v", err)
 	}
-	_, lines := inChild(t, "open", db.Path())
 	lines.Scan()
 	if !strings.Contains(lines.Text(), "is held by "+name) || !strings.HasSuffix(lines.Text(), "since 2026-11-21T12:00:00Z") {
 		t.Errorf("another process says %s", lines.Text())

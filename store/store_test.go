@@ -131,7 +131,7 @@ func TestMain(m *testing.M) {
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.checks" })
 	if !given { // each history is a few dozen commits on a real disk: -rapid.checks=5000 for a night
-		_ = flag.Set("rapid.checks", "40")
+		_ = flag.Set("rapid.checks", "25")
 	}
 	os.Exit(m.Run())
 }

@@ -232,7 +232,7 @@ func (p *program) outlive(ctx context.Context, cause error) error {
 			}
 		}
 		if open == 0 {
-			return fmt.Errorf("Slack refuses us: %w. Check SLACK_BOT_TOKEN and SLACK_APP_TOKEN; breakglass check says more", cause)
+			return fmt.Errorf("refused by Slack: %w. Check SLACK_BOT_TOKEN and SLACK_APP_TOKEN; breakglass check says more", cause)
 		}
 		p.log.Error("Slack refuses us; going on only to end the sessions that are open. Mend the tokens and restart", "open", open, "err", cause)
 		select {

@@ -25,7 +25,7 @@ type slackParts struct {
 	speaker  *handlers.Speaker
 }
 
-var errNoSlack = errors.New("Slack has not answered yet")
+var errNoSlack = errors.New("no answer from Slack yet")
 
 // Command implements bot.Handler.
 func (s *slackSide) Command(ctx context.Context, c slack.SlashCommand) (any, error) {

@@ -17,8 +17,8 @@ type Rate struct {
 	Burst     int
 }
 
-// Limits are the rates this process keeps to. Zero fields get the defaults, which leave a quarter of each quota to
-// others in the same account (a Terraform run, the console).
+// Limits are the rates this process keeps to. Zero fields get the defaults, which leave a tenth of each quota to
+// others in the same account (a Terraform run, the console): when many are in, taking access away needs the rest.
 type Limits struct {
 	SSOAdmin      Rate // quota 20/s for all of Identity Center's APIs together (Identity Center user guide, limits)
 	IdentityStore Rate // quota 20/s for the identity store's (same page)
@@ -38,8 +38,8 @@ func (l Limits) withDefaults() Limits {
 			r.Burst = d.Burst
 		}
 	}
-	or(&l.SSOAdmin, Rate{PerSecond: 12, Burst: 4})
-	or(&l.IdentityStore, Rate{PerSecond: 12, Burst: 4})
+	or(&l.SSOAdmin, Rate{PerSecond: 18, Burst: 4})
+	or(&l.IdentityStore, Rate{PerSecond: 18, Burst: 4})
 	// No burst: two calls are the whole second. A little slower than the quota, since what counts is when a call arrives.
 	or(&l.CloudTrail, Rate{PerSecond: 1.8, Burst: 1})
 	switch {

@@ -27,6 +27,8 @@
 //	organizations  accounts, parents, tags, roots, units          pages of 20; management and delegated account only           policies by API (SetSCP does), nested units
 //	cloudtrail     LookupEvents                                   by account and Region; 90 days; one attribute; newest        trails, Lake, Insights, data events
 //	                                                              first; 50 on a page; 2 calls/s; delivery delay
+//	events         AddRule: CloudTrail events to a queue          patterns; read-only events only where the rule asks; one     the API; other targets; PutEvents
+//	                                                              Region, any account
 //	iam            customer managed policies and versions,        5 versions, 6,144 characters; trust 2,048; inline 10,240;    groups, SAML and OIDC providers, simulation
 //	               roles, boundaries, users, keys, passwords,     reserved roles are protected; GetLoginProfile does not
 //	               MFA devices, credential report                 show a rotation; two keys

@@ -107,6 +107,7 @@ type Organization struct {
 	journal   journal
 	watchers  watchers
 	mail      mailbox
+	rules     []rule
 }
 
 type instance struct {

@@ -98,6 +98,7 @@ func (o *Organization) write(e *event) {
 		a.trail[e.region] = log
 	}
 	log.add(e)
+	o.forward(e)
 }
 
 func (l *trailLog) add(e *event) {
