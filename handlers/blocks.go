@@ -129,8 +129,19 @@ func bullets(lines ...words) slack.Block {
 	for i, l := range lines {
 		items[i] = slack.NewRichTextSection(l...)
 	}
-	return slack.NewRichTextBlock("", slack.NewRichTextList(slack.RTEListBullet, 0, items...))
+	return slack.NewRichTextBlock("", &bulletList{Type: slack.RTEList, Style: slack.RTEListBullet, Elements: items})
 }
+
+// bulletList is a bulleted list of rich text. slack-go's own always writes `offset`, which the types that Slack publishes do not have
+// (@slack/types, RichTextList).
+type bulletList struct {
+	Type     slack.RichTextElementType     `json:"type"`
+	Style    slack.RichTextListElementType `json:"style"`
+	Elements []slack.RichTextElement       `json:"elements"`
+}
+
+// RichTextElementType makes it an element of rich text.
+func (l *bulletList) RichTextElementType() slack.RichTextElementType { return l.Type }
 
 // header is the first thing a phone shows of a message: the id and where things stand, nothing a person typed.
 func header(s string) slack.Block { return slack.NewHeaderBlock(plain(s, limitHeader)) }

@@ -130,6 +130,7 @@ func (h *Handlers) Event(_ context.Context, e slackevents.EventsAPIEvent, _ stri
 	switch ev := e.InnerEvent.Data.(type) {
 	case *slackevents.AppHomeOpenedEvent:
 		if ev.Tab == "" || ev.Tab == "home" {
+			h.paints.opened(ev.User)
 			h.Refresh(context.Background(), ev.User)
 		}
 	case *slackevents.ChannelIDChangedEvent:

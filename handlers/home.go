@@ -34,6 +34,15 @@ func (h *Handlers) Refresh(_ context.Context, slackIDs ...string) {
 	}
 }
 
+// Repaint is Refresh for those of them who have opened their App Home since the start.
+func (h *Handlers) Repaint(ctx context.Context, slackIDs ...string) {
+	for _, id := range slackIDs {
+		if h.paints.looking(id) {
+			h.Refresh(ctx, id)
+		}
+	}
+}
+
 // paint publishes what the store says now, and again if it was asked to meanwhile, so that the last one to be published is never an old one.
 func (h *Handlers) paint(ctx context.Context, slackID string) {
 	finished := false
@@ -167,11 +176,26 @@ func everyone(rs []store.Request) []slack.Block {
 
 // paints keeps one painter for each App Home.
 type paints struct {
-	mu sync.Mutex
-	at map[string]bool // somebody paints; true: and has to again
+	mu    sync.Mutex
+	at    map[string]bool // somebody paints; true: and has to again
+	looks map[string]bool // who has opened it since the start
 }
 
-func newPaints() *paints { return &paints{at: map[string]bool{}} }
+func newPaints() *paints { return &paints{at: map[string]bool{}, looks: map[string]bool{}} }
+
+// opened takes note that somebody looks at their App Home; looking says whether they ever did. views.publish has a quota (100 a
+// minute), which is not spent on those who never look: they get theirs when they open it.
+func (p *paints) opened(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.looks[id] = true
+}
+
+func (p *paints) looking(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.looks[id]
+}
 
 // begin says whether the caller is to paint. Where somebody does already, they will do it again.
 func (p *paints) begin(id string) bool {

@@ -180,7 +180,7 @@ func forgedIn(e slack.RichTextElement) (bad []string) {
 		es = e.Elements
 	case *slack.RichTextPreformatted:
 		es = e.Elements
-	case *slack.RichTextList:
+	case *bulletList:
 		for _, item := range e.Elements {
 			bad = append(bad, forgedIn(item)...)
 		}

@@ -54,7 +54,11 @@ func TestGoldenViews(t *testing.T) {
 		"help-strange":  helpAnswer(p, o.scenarios, false, "“nope” was not understood."),
 		"sorry":         sorry("You have no <running> *session*."),
 	} {
-		golden(t, "view-"+name+".json", indented(t, v))
+		kind := "view-"
+		if reply := strings.HasPrefix(name, "status") || strings.HasPrefix(name, "help") || name == "sorry"; reply {
+			kind = "message-reply-"
+		}
+		golden(t, kind+name+".json", indented(t, v))
 	}
 }
 

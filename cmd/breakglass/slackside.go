@@ -70,7 +70,20 @@ func (s *slackSide) SlackOf(ctx context.Context, who store.Principal) (string, e
 // Deliver implements workflows.Speaker.
 func (s *slackSide) Deliver(ctx context.Context, n store.Notice, r store.Request, ref store.Ref) (store.Ref, error) {
 	if p := s.bound.Load(); p != nil {
-		return p.speaker.Deliver(ctx, n, r, ref)
+		stands, err := p.speaker.Deliver(ctx, n, r, ref)
+		if err == nil && n.Kind == workflows.NoticeCard {
+			p.handlers.Repaint(ctx, involved(r)...)
+		}
+		return stands, err
 	}
 	return store.Ref{}, &workflows.Undelivered{Certain: true, Err: errNoSlack}
+}
+
+// involved are the people whose App Home shows this request: who asked, and who was asked.
+func involved(r store.Request) []string {
+	ids := []string{r.Requester.SlackID}
+	for _, a := range r.Asked {
+		ids = append(ids, a.SlackID)
+	}
+	return ids
 }

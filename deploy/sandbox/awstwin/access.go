@@ -1,3 +1,7 @@
+// Who may enter what: the assignments as they are now, by the two questions AWS asks of them, and what follows for a
+// person. A row is there or it is not: AWS keeps no date of creation and no expiry on an assignment, so neither does this.
+// Rows change here and in changes.go only, and a role comes or goes with each first and last row.
+
 package awstwin
 
 import (

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -240,6 +241,39 @@ func TestRowsAgreeWithASet(t *testing.T) {
 			rt.Fatalf("%d roles for %d assignments", roles, len(have))
 		}
 	})
+}
+
+// TestManyAtOnce is for the race detector: people and the bot at work together, each call whole.
+func TestManyAtOnce(t *testing.T) {
+	w := newWorld(t, func(c *awstwin.Config) { c.Now = time.Now; c.Async, c.TrailDelay = -1, -1 })
+	w.SetQuotas(false)
+	w.Assign(w.carol, prod, w.set)
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			user := w.AddUser(awstwin.User{UserName: fmt.Sprint("user", i)})
+			c := ssoadmin.NewFromConfig(bot(w.Organization))
+			if _, err := c.CreateAccountAssignment(ctxOf(t), w.create(user)); err != nil {
+				t.Error(err)
+			}
+			s, err := w.SignIn(user, prod, w.set)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := s.Do(ctxOf(t), awstwin.Action{Service: "ec2", Name: "DescribeInstances"}); err != nil {
+				t.Error(err)
+			}
+			_, _, _ = w.Calls(), w.Access(user), w.TrailEvents(prod)
+			if _, err := c.DeleteAccountAssignment(ctxOf(t), w.delete(user)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(w.Assignments()); n != 1 {
+		t.Errorf("%d assignments left", n)
+	}
 }
 
 func BenchmarkCreateAndDelete(b *testing.B) {

@@ -1,3 +1,7 @@
+// Whether a caller may: the policies that hold for it at this moment, the global condition keys of its request, and the
+// refusal in the words of the service asked. Every call passes here, those of the bot included, though its own user is
+// allowed everything until SetBotPolicy gives it a policy to live by.
+
 package awstwin
 
 import (
@@ -44,6 +48,16 @@ func (o *Organization) authorise(c *call, op *operation) error {
 		}
 	}
 	return nil
+}
+
+// also asks for a further permission that a call needs, as iam:PassRole.
+func (c *call) also(action string, resources func(*call) []string, context func(*call, map[string]string)) error {
+	op := &operation{action: action, resources: resources, context: context}
+	svc := *c.svc
+	svc.ops = map[string]*operation{c.op: op}
+	again := *c
+	again.svc = &svc
+	return c.org.authorise(&again, op)
 }
 
 func (o *Organization) layers(who *identity) []iam.Layer {

@@ -1,3 +1,8 @@
+// Asynchronous changes. Identity Center answers Create, Delete and Provision with a request id and IN_PROGRESS, decides
+// later, and tells only who asks. What was accepted may still fail, and the reasons are texts: the codes of the services
+// behind it ("Received a 404 status error") are all a caller gets. Outcomes are decided at their due time by the state of
+// that time, so that a change made meanwhile is seen by it.
+
 package awstwin
 
 import (
@@ -144,7 +149,7 @@ func (o *Organization) refusal(c *change) string {
 	if c.kind == "provision" {
 		return ""
 	}
-	if o.dir.users[c.principal.id] == nil && o.dir.groups[c.principal.id] == nil {
+	if !o.dir.has(c.principal) {
 		return "Received a 404 status error: The " + c.principal.kind + " assignee " + c.principal.id + " was not found in directory " + o.instance.store
 	}
 	if c.kind == "delete" && !o.rows.has(c.target, c.principal) {

@@ -1,3 +1,6 @@
+// CloudTrail's event history (LookupEvents). What a caller must live with: one account and one Region at a time, one
+// attribute at a time, two calls a second, pages of fifty, events minutes late, and no data events at all.
+
 package awstwin
 
 import (

@@ -1,3 +1,6 @@
+// The Identity Center directory: people and groups, as an administrator or an identity provider keeps them. The API to
+// read it is in identitystore.go.
+
 package awstwin
 
 import (
@@ -163,6 +166,27 @@ func (o *Organization) AddGroup(name string, members ...string) string {
 	return g.id
 }
 
+// DeleteGroup removes a group (by id or name) with its memberships, and (unless Config.OrphanRows) what was assigned to it.
+func (o *Organization) DeleteGroup(group string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
+	g := o.dir.findGroup(group)
+	if g == nil {
+		return
+	}
+	for _, m := range g.members {
+		o.dir.removeMembership(m, o.cfg.Now())
+	}
+	delete(o.dir.groups, g.id)
+	if !o.cfg.OrphanRows {
+		for _, r := range o.rows.ofPrincipal(principal{"GROUP", g.id}) {
+			o.removeRow(r)
+		}
+	}
+	o.changed()
+}
+
 // AddMember puts a user into a group (by id or name); being in it already is no error.
 func (o *Organization) AddMember(group, user string) {
 	o.mu.Lock()
@@ -210,6 +234,14 @@ func (d *directory) removeMembership(id string, now time.Time) {
 	g.left[m.user] = now
 	delete(d.ofUser[m.user], m.group)
 	delete(d.memberships, id)
+}
+
+// has says whether a principal is in the directory, as what it is called.
+func (d *directory) has(p principal) bool {
+	if p.kind == "GROUP" {
+		return d.groups[p.id] != nil
+	}
+	return d.users[p.id] != nil
 }
 
 func (d *directory) groupNamed(name string) *group {

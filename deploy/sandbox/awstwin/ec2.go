@@ -1,3 +1,6 @@
+// A little of EC2, for sessions to have something to look at and something to break. EC2 has its own ways with errors
+// (Client.UnauthorizedOperation in the trail, UnauthorizedOperation on the wire) and with lists (InstanceId.1).
+
 package awstwin
 
 import (

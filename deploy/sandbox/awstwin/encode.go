@@ -1,3 +1,6 @@
+// How answers and errors look on the wire. The SDKs choose their typed errors by X-Amzn-Errortype or __type for JSON, by
+// Error/Code for XML, and by nothing but the status for HEAD: whatever is not of this form arrives as a failed parse.
+
 package awstwin
 
 import (

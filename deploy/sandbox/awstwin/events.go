@@ -1,3 +1,6 @@
+// EventBridge, as far as a bot that is told of events through a queue sees it: CloudTrail events that match a rule's pattern
+// arrive in SQS. Delivery is best effort in AWS; here it is late at most (Rule.Delay).
+
 package awstwin
 
 import (

@@ -1,3 +1,7 @@
+// What can go wrong between a program and AWS, on request. The kinds differ in the one thing that matters afterwards:
+// whether the call took effect. FailNext, HangNext, Outage and Unreachable leave no effect; DropReplyNext and StallReplyNext
+// do, and the caller cannot tell.
+
 package awstwin
 
 import (

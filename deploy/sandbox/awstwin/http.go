@@ -1,3 +1,6 @@
+// From an HTTP request to a call and back. Which protocol a request speaks is found in this order: X-Amz-Target, Action in
+// form or query, then verb and path with the service of the credential scope.
+
 package awstwin
 
 import (

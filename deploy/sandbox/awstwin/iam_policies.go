@@ -1,3 +1,6 @@
+// Customer managed policies. They are the one place in which a live session of a permission set can be cut off: the roles
+// of Identity Center cannot be edited, but a policy they refer to can, in the member account and without provisioning.
+
 package awstwin
 
 import (
@@ -23,6 +26,30 @@ type managedPolicy struct {
 	versions            []*policyVersion
 	def                 int // number of the default version
 	next                int
+	history             []defaultChange
+}
+
+// defaultChange is when a version became the default one; it takes effect Config.IAMLag later.
+type defaultChange struct {
+	at     time.Time
+	policy *namedPolicy
+}
+
+func (p *managedPolicy) makeDefault(v *policyVersion, now time.Time) {
+	p.def, p.updated = v.n, now
+	p.history = append(p.history, defaultChange{now, v.policy})
+}
+
+// effective is the document that decides at a time: IAM is eventually consistent, and a new version reaches the sessions
+// some seconds after CreatePolicyVersion has returned. The first version holds at once.
+func (p *managedPolicy) effective(now time.Time, lag time.Duration) *namedPolicy {
+	for i := len(p.history) - 1; i > 0; i-- {
+		if !p.history[i].at.Add(lag).After(now) {
+			p.history = p.history[i:] // what is older decides nothing any more
+			return p.history[0].policy
+		}
+	}
+	return p.history[0].policy
 }
 
 type policyVersion struct {
@@ -48,8 +75,8 @@ func (p *managedPolicy) add(policy *namedPolicy, now time.Time, makeDefault bool
 	p.next++
 	v := &policyVersion{n: p.next, policy: policy, created: now}
 	p.versions = append(p.versions, v)
-	if makeDefault {
-		p.def, p.updated = v.n, now
+	if makeDefault || p.def == 0 {
+		p.makeDefault(v, now)
 	}
 	return v
 }
@@ -61,7 +88,11 @@ func (o *Organization) SetPolicy(accountID, name, document string) string {
 	defer o.mu.Unlock()
 	o.settle(o.cfg.Now())
 	ref := splitPath(name)
-	p := o.newPolicy(accountID, ref)
+	p := o.must(accountID).policies[ref.arn(accountID)]
+	if p == nil {
+		p = o.newPolicy(accountID, ref)
+	}
+	p.versions = nil
 	p.add(mustPolicy(ref.Name, document), o.cfg.Now(), true)
 	o.changed()
 	return p.arn
@@ -267,7 +298,7 @@ func setDefaultPolicyVersion(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.def, p.updated = v.n, c.at
+	p.makeDefault(v, c.at)
 	return nil, nil
 }
 

@@ -1,3 +1,5 @@
+// Roles of an account. Those that Identity Center made (AWSReservedSSO_…) can be read and not changed.
+
 package awstwin
 
 import (
@@ -11,7 +13,7 @@ import (
 // iamService is IAM of the caller's account; it has one endpoint, and its events are in us-east-1.
 func iamService() *service {
 	ops := map[string]*operation{
-		"CreatePolicy":            {run: createPolicy},
+		"CreatePolicy":            (&operation{run: createPolicy}).on(newPolicyARN),
 		"GetPolicy":               onPolicy(&operation{run: getPolicy, read: true}),
 		"ListPolicies":            {run: listPolicies, read: true},
 		"CreatePolicyVersion":     onPolicy(&operation{run: createPolicyVersion}),
@@ -21,7 +23,7 @@ func iamService() *service {
 		"SetDefaultPolicyVersion": onPolicy(&operation{run: setDefaultPolicyVersion}),
 		"DeletePolicy":            onPolicy(&operation{run: deletePolicy}),
 
-		"CreateRole":                    {run: createRole},
+		"CreateRole":                    onRole(&operation{run: createRole}),
 		"GetRole":                       onRole(&operation{run: getRole, read: true}),
 		"ListRoles":                     {run: listRoles, read: true},
 		"DeleteRole":                    onRole(&operation{run: deleteRole}),
@@ -39,6 +41,14 @@ func iamService() *service {
 	maps.Copy(ops, iamUserOperations())
 	return &service{name: "iam", scope: "iam", source: "iam.amazonaws.com", prefix: "iam", proto: protoQuery, global: true,
 		xmlns: "https://iam.amazonaws.com/doc/2010-05-08/", ops: ops}
+}
+
+func newPolicyARN(c *call) []string {
+	path := c.form.Get("Path")
+	if path == "" {
+		path = "/"
+	}
+	return []string{customerRef{Name: c.form.Get("PolicyName"), Path: path}.arn(c.who.account)}
 }
 
 func onPolicy(op *operation) *operation {

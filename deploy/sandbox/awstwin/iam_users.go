@@ -1,3 +1,6 @@
+// IAM users with keys and passwords: the way in that is left when Identity Center is down, and its traces. Rotation shows in
+// the dates of keys and of the credential report; GetLoginProfile keeps the date of the first password.
+
 package awstwin
 
 import (

@@ -1,3 +1,6 @@
+// Who is calling. The access key alone tells, as it does in CloudTrail; temporary keys need their token as well, and both
+// end with their expiration, not with the assignment through which they were got.
+
 package awstwin
 
 import (

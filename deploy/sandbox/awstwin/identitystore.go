@@ -1,3 +1,6 @@
+// The directory's API for users and groups. Facts from the Identity Store API reference: alternate identifiers are userName
+// and emails.value (users) or displayName (groups), one filter at most, the enterprise extension only when it is named.
+
 package awstwin
 
 import (
@@ -8,25 +11,48 @@ import (
 
 // identityStoreService is the directory's API, answered in Identity Center's home Region only.
 func identityStoreService() *service {
+	const users, groups, memberships = "user", "group", "membership"
 	return &service{
 		name: "identitystore", scope: "identitystore", target: "AWSIdentityStore", source: "identitystore.amazonaws.com",
 		prefix: "identitystore", proto: protoJSON, home: true,
 		ops: map[string]*operation{
-			"GetUserId":                     reads(getUserID),
-			"DescribeUser":                  reads(describeUser),
-			"ListUsers":                     reads(listUsers),
-			"GetGroupId":                    reads(getGroupID),
-			"DescribeGroup":                 reads(describeGroup),
-			"ListGroups":                    reads(listGroups),
-			"IsMemberInGroups":              reads(isMemberInGroups),
-			"ListGroupMemberships":          reads(listGroupMemberships),
-			"ListGroupMembershipsForMember": reads(listMembershipsOf),
-			"GetGroupMembershipId":          reads(getMembershipID),
-			"DescribeGroupMembership":       reads(describeMembership),
-			"CreateGroupMembership":         writes(createMembership),
-			"DeleteGroupMembership":         writes(deleteMembership),
+			"GetUserId":                     onStore(reads(getUserID), users),
+			"DescribeUser":                  onStore(reads(describeUser), users),
+			"ListUsers":                     onStore(reads(listUsers), users),
+			"GetGroupId":                    onStore(reads(getGroupID), groups),
+			"DescribeGroup":                 onStore(reads(describeGroup), groups),
+			"ListGroups":                    onStore(reads(listGroups), groups),
+			"IsMemberInGroups":              onStore(reads(isMemberInGroups), groups, users, memberships),
+			"ListGroupMemberships":          onStore(reads(listGroupMemberships), groups, memberships),
+			"ListGroupMembershipsForMember": onStore(reads(listMembershipsOf), users, memberships),
+			"GetGroupMembershipId":          onStore(reads(getMembershipID), groups, users, memberships),
+			"DescribeGroupMembership":       onStore(reads(describeMembership), memberships),
+			"CreateGroupMembership":         onStore(writes(createMembership), groups, users, memberships),
+			"DeleteGroupMembership":         onStore(writes(deleteMembership), memberships),
 		},
 	}
+}
+
+// onStore authorises for the store and for each kind of thing that the action touches: one, where the input names it, else
+// all of them (service authorization reference, Identity Store).
+func onStore(op *operation, kinds ...string) *operation {
+	return op.on(func(c *call) []string {
+		var in struct {
+			UserId, GroupId, MembershipId string
+			MemberId                      struct{ UserId string }
+		}
+		_ = c.decode(&in)
+		named := map[string]string{"user": in.UserId + in.MemberId.UserId, "group": in.GroupId, "membership": in.MembershipId}
+		arns := []string{c.org.storeARN()}
+		for _, k := range kinds {
+			id := named[k]
+			if id == "" {
+				id = "*"
+			}
+			arns = append(arns, "arn:aws:identitystore:::"+k+"/"+id)
+		}
+		return arns
+	})
 }
 
 type storeInput struct {

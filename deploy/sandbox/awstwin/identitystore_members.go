@@ -1,3 +1,6 @@
+// Group memberships. A membership has an id of its own, and joining again gives another: whoever ends one by an old id
+// finds nothing, which is what makes a late schedule harmless.
+
 package awstwin
 
 import "fmt"

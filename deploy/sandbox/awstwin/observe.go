@@ -1,3 +1,5 @@
+// What tests and the page see: the journal of calls, and a channel that tells of changes.
+
 package awstwin
 
 import (

@@ -35,6 +35,9 @@ type Config struct {
 	MissingDelete MissingDelete
 	// GroupLag is how long a removed group membership still opens new sessions (AWS: up to an hour). Default none.
 	GroupLag time.Duration
+	// IAMLag is how long a new version of a customer managed policy takes to bear on sessions ("might take a few minutes",
+	// usually seconds). Default none.
+	IAMLag time.Duration
 	// LenientRoleKeys lets keys from sts:AssumeRole outlive their expiration. For a sandbox whose clock is skipped while the
 	// SDK of the bot keeps its own and caches keys by it. Keys of people always expire.
 	LenientRoleKeys bool

@@ -1,3 +1,5 @@
+// AWS Organizations, for the accounts and what they are tagged with.
+
 package awstwin
 
 import (

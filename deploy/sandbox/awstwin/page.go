@@ -1,3 +1,5 @@
+// Lists that come in pages.
+
 package awstwin
 
 import (

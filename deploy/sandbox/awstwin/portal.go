@@ -1,3 +1,7 @@
+// The access portal, through which people take credentials. Its events are in the account that owns Identity Center and
+// have no user name; the role session it starts leaves AssumeRoleWithSAML in the member account. Nothing but time, account
+// and permission set joins the two.
+
 package awstwin
 
 import (

@@ -1,3 +1,6 @@
+// Rates, in token buckets on the twin's clock. A bucket begins full and holds one second's
+// worth; how large a burst AWS really lets through is not documented.
+
 package awstwin
 
 import (

@@ -1,3 +1,5 @@
+// What belongs to an account and a Region is made when it is first touched, since any Region may be called.
+
 package awstwin
 
 import "time"

@@ -1,3 +1,6 @@
+// Roles, and the roles of permission sets: made with the first assignment in an account, with a suffix and a unique id that
+// are new each time, and gone with the last.
+
 package awstwin
 
 import (
@@ -164,7 +167,7 @@ func (o *Organization) policyDocs(accountID string, inline map[string]*namedPoli
 	}
 	for _, arn := range attached {
 		if p := o.accounts[accountID].policies[arn]; p != nil {
-			docs = append(docs, p.current().doc)
+			docs = append(docs, p.effective(o.cfg.Now(), o.cfg.IAMLag).doc)
 		} else if strings.HasPrefix(arn, "arn:aws:iam::aws:policy/") {
 			if doc := awsManaged(arn); doc != nil {
 				docs = append(docs, doc)

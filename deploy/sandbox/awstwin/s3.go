@@ -1,3 +1,5 @@
+// S3 by path, for an archive that nobody can rewrite. Only what such an archive needs is here; the lock is in s3_lock.go.
+
 package awstwin
 
 import (

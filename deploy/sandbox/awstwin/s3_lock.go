@@ -1,3 +1,6 @@
+// Object Lock (S3 user guide, "Locking objects"). It protects versions, not keys: a plain DELETE still puts a marker in
+// front, and an overwrite adds a version. COMPLIANCE yields to nobody before its date; GOVERNANCE to whoever may bypass it.
+
 package awstwin
 
 import (
@@ -80,14 +83,7 @@ func (c *call) hasChecksum() bool {
 }
 
 // alsoAllowed asks for a further action that a call needs on its object.
-func (c *call) alsoAllowed(action string) error {
-	op := &operation{action: action, resources: objectARN}
-	svc := *c.svc
-	svc.ops = map[string]*operation{c.op: op}
-	again := *c
-	again.svc = &svc
-	return c.org.authorise(&again, op)
-}
+func (c *call) alsoAllowed(action string) error { return c.also(action, objectARN, nil) }
 
 // held says whether a lock keeps a version from being deleted or its lock from being loosened.
 func (c *call) held(v *version, b *bucket) bool {

@@ -1,3 +1,5 @@
+// Objects and their versions. SDKs stream uploads in aws-chunked framing with a checksum in the trailer, so both are read.
+
 package awstwin
 
 import (

@@ -1,3 +1,6 @@
+// EventBridge Scheduler: what it accepts. Strict where AWS is strict (times in the past, targets that read, roles that
+// cannot be assumed or passed), because a schedule that is refused at its creation is a grant that must not be made.
+
 package awstwin
 
 import (
@@ -196,6 +199,11 @@ func (c *call) readSchedule(in *scheduleInput) (time.Time, error) {
 		return no("Target is missing")
 	}
 	if err := in.Target.check(c); err != nil {
+		return time.Time{}, err
+	}
+	pass := func(*call) []string { return []string{in.Target.RoleArn} }
+	to := func(_ *call, ctx map[string]string) { ctx["iam:PassedToService"] = "scheduler.amazonaws.com" }
+	if err := c.also("iam:PassRole", pass, to); err != nil {
 		return time.Time{}, err
 	}
 	if in.ScheduleExpressionTimezone == "" {

@@ -1,3 +1,6 @@
+// EventBridge Scheduler: what happens at the time. A schedule calls its target in its own account and Region as its own role;
+// "accepted" is success to it, and what an asynchronous API does afterwards it never learns.
+
 package awstwin
 
 import (

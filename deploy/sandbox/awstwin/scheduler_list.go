@@ -1,3 +1,5 @@
+// Lists of schedules, and their groups.
+
 package awstwin
 
 import (

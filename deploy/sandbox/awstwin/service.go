@@ -1,3 +1,5 @@
+// What a service and an operation are to the twin: enough to find them, to authorise them, and to write their events.
+
 package awstwin
 
 import (

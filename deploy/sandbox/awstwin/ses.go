@@ -1,3 +1,6 @@
+// SES, which refuses more than it sends until an account is out of its sandbox: that state is for each Region, and every new
+// account begins in it.
+
 package awstwin
 
 import (

@@ -1,3 +1,6 @@
+// People at work. A session is what the access portal gave: keys that any client can use, with the policies of the moment
+// deciding on each call.
+
 package awstwin
 
 import (

@@ -1,3 +1,6 @@
+// Permission sets. A set is a template: what decides is the copy that was provisioned into each account's role, and that
+// follows a change of the set only when it is provisioned again.
+
 package awstwin
 
 import (

@@ -1,3 +1,5 @@
+// SQS standard queues. The host in a queue's URL does not matter here; the account and the name behind it do.
+
 package awstwin
 
 import (

@@ -1,3 +1,5 @@
+// Messages: at least once, hidden for a while after each receipt, deleted by the handle of the last receipt only.
+
 package awstwin
 
 import (

@@ -1,3 +1,6 @@
+// Session Manager, Parameter Store and Secrets Manager. A Session Manager session is a websocket that was opened once:
+// neither the end of the credentials nor a Deny closes it, only TerminateSession or its own longest duration does.
+
 package awstwin
 
 import (

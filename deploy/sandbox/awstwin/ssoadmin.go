@@ -1,3 +1,6 @@
+// Identity Center's administration: the instance, permission sets, and who may ask. ARNs are validated by the patterns of
+// the API model.
+
 package awstwin
 
 import (

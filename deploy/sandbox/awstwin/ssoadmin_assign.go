@@ -1,3 +1,6 @@
+// Creating and deleting assignments. Neither takes a client token: repeating a creation is harmless, since there is one
+// row for each principal; repeating a deletion meets "not there", in one of two forms.
+
 package awstwin
 
 import "strings"
@@ -92,8 +95,8 @@ func deleteAssignment(c *call, in *assignmentInput) (any, error) {
 	if err := o.conflicts(r); err != nil {
 		return nil, err
 	}
-	known := o.dir.users[r.principal.id] != nil || o.dir.groups[r.principal.id] != nil
-	if known && !o.rows.has(r.target, r.principal) && o.refuseMissing() {
+	// A principal that has left the directory takes the asynchronous way, and its own reason.
+	if o.dir.has(r.principal) && !o.rows.has(r.target, r.principal) && o.refuseMissing() {
 		return nil, fail("ResourceNotFoundException", "Account assignment not found")
 	}
 	ch := o.begin("delete", r, c.at)

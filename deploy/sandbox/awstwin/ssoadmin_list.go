@@ -1,3 +1,5 @@
+// Statuses and listings. The listings are the truth; a status tells only how one request ended.
+
 package awstwin
 
 import (

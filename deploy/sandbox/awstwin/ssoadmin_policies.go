@@ -1,3 +1,5 @@
+// The policies of a permission set.
+
 package awstwin
 
 import (

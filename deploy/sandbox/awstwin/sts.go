@@ -1,3 +1,5 @@
+// STS. Its events are in the Region that was called; AssumeRole across accounts is an event in both.
+
 package awstwin
 
 import (

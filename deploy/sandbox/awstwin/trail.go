@@ -1,3 +1,6 @@
+// CloudTrail: how events come to be. They are written the moment a call is done and shown when their delay has passed,
+// each in the account and Region where AWS has it: global services in us-east-1, the portal in the owner's account.
+
 package awstwin
 
 import (

@@ -1,3 +1,6 @@
+// The JSON of an event. Its fields are those of events seen in 2026: onBehalfOf in place of a user name wherever Identity
+// Center is behind a caller.
+
 package awstwin
 
 import (

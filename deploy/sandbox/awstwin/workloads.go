@@ -1,3 +1,5 @@
+// A little of CloudWatch Logs, RDS and DynamoDB, so that a session has something to read and to write.
+
 package awstwin
 
 import (

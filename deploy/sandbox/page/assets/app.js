@@ -35,13 +35,17 @@ function bodyOf(el) {
   return body;
 }
 
+const pressed = new WeakSet(); // a second click while the first is on its way does nothing
+
 async function press(el) {
-  if (el.classList.contains('pressed')) return;
+  if (pressed.has(el)) return;
   if (el.dataset.ask !== undefined && !(await ask(el.dataset))) return;
   el.closest('details[data-menu]')?.removeAttribute('open');
   el.removeAttribute('data-broken');
+  pressed.add(el);
   el.classList.add('pressed');
   const out = await post(el.dataset.do, bodyOf(el));
+  pressed.delete(el);
   el.classList.remove('pressed');
   if (out.error) {
     el.setAttribute('data-broken', out.error);
@@ -121,7 +125,7 @@ document.addEventListener('click', (e) => {
     });
     return;
   }
-  if (el.dataset.walk) walk(true);
+  if (el.dataset.walk) walk(el.dataset.walk === 'hide');
   else if (el.localName === 'button' && el.dataset.pane) pane(el.dataset.pane);
   else if (el.dataset.do === 'close') closeForm(el.dataset.name);
   else if (el.dataset.do) press(el);

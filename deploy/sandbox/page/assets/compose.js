@@ -2,6 +2,7 @@
 import { go, here, onDraw, post } from './server.js';
 
 const drafts = new Map();
+const restored = new WeakSet();
 const keyOf = (form) => form.dataset.key;
 
 function grow(box) {
@@ -136,8 +137,8 @@ export function composers() {
   onDraw(() => {
     for (const form of document.querySelectorAll('.composer')) {
       const box = form.querySelector('textarea');
-      if (form.dataset.was === keyOf(form)) continue;
-      form.dataset.was = keyOf(form);
+      if (restored.has(form)) continue;
+      restored.add(form);
       box.value = drafts.get(keyOf(form)) || '';
       grow(box);
     }
