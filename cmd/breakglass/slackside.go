@@ -71,7 +71,7 @@ func (s *slackSide) SlackOf(ctx context.Context, who store.Principal) (string, e
 func (s *slackSide) Deliver(ctx context.Context, n store.Notice, r store.Request, ref store.Ref) (store.Ref, error) {
 	if p := s.bound.Load(); p != nil {
 		stands, err := p.speaker.Deliver(ctx, n, r, ref)
-		if err == nil && n.Kind == workflows.NoticeCard {
+		if err == nil && (n.Kind == workflows.NoticeCard || n.Kind == workflows.NoticeAsk) {
 			p.handlers.Repaint(ctx, involved(r)...)
 		}
 		return stands, err

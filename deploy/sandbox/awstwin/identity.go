@@ -35,7 +35,6 @@ type identity struct {
 	expires   time.Time // zero: a long-term key
 	lenient   bool      // expires, but is not held to it (Config.LenientRoleKeys)
 	mfa       bool
-	hasMFAKey bool // aws:MultiFactorAuthPresent is in the request context at all: temporary credentials only
 	narrowed  []*iam.Document
 	accessKey string
 	secret    string
@@ -49,7 +48,7 @@ func (id *identity) temporary() bool { return id.token != "" }
 func (o *Organization) issue(id *identity, now time.Time, lifetime time.Duration) *identity {
 	id.accessKey, id.secret = o.unique("ASIA"), o.lower(40)
 	id.token = "FwoGZXIvYXdzE" + o.lower(80)
-	id.issued, id.expires, id.hasMFAKey = now.UTC().Truncate(time.Second), now.Add(lifetime).UTC().Truncate(time.Second), true
+	id.issued, id.expires = now.UTC().Truncate(time.Second), now.Add(lifetime).UTC().Truncate(time.Second)
 	o.keys[id.accessKey] = id
 	return id
 }

@@ -109,13 +109,16 @@ func (s *site) messages(l look, all []slacktwin.Message, inThread bool) []messag
 			one.Day, day = strings.ToUpper(d[:1])+d[1:], d
 		}
 		one.Follows = one.Day == "" && before.User == m.User && before.User != "" && sent.Sub(beforeAt) < groupGap && before.To == m.To &&
-			before.Replies == 0 && one.Broadcast == "" && !before.Deleted
+			before.Replies == 0 && one.Broadcast == "" && !before.Deleted && !one.card()
 		one.New = later(m.TS, read) && read != "" && m.User != l.who.Slack
 		before, beforeAt = m, sent
 		out = append(out, one)
 	}
 	return out
 }
+
+// card says that a message begins with a heading of its own: it stands for itself and never goes on from the one above.
+func (m message) card() bool { return len(m.Blocks) > 0 && m.Blocks[0].Kind == "header" }
 
 // sentAt is the moment in a timestamp.
 func sentAt(ts string) time.Time {

@@ -103,7 +103,7 @@ function readClock() {
 function tick() {
   const t = document.getElementById('clock');
   const now = new Date(Date.now() + ahead);
-  const say = (zone) => now.toLocaleString('en-GB', { weekday: 'short', day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit',
+  const say = (zone) => now.toLocaleString('en-US', { weekday: 'short', month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit',
     second: '2-digit', timeZone: zone });
   try { t.textContent = say(t.dataset.zone || 'UTC'); } catch { t.textContent = say('UTC'); }
 }
