@@ -139,12 +139,23 @@ func (s *site) assignments(w writer, p *panel) {
 			row.Kind, row.Members = "group", plural(members[a.PrincipalID], "member")
 		}
 		if s.standing[a] {
-			p.Standing = append(p.Standing, row)
+			p.stand(row)
 			continue
 		}
 		row.Since = w.when(s.since[a], "{time}")
 		p.Now = append(p.Now, row)
 	}
+}
+
+// stand adds an assignment that was there from the beginning; those of one group and set share a row.
+func (p *panel) stand(row assignment) {
+	for i := range p.Standing {
+		if same := &p.Standing[i]; same.Who == row.Who && same.Set == row.Set {
+			same.Account += ", " + row.Account
+			return
+		}
+	}
+	p.Standing = append(p.Standing, row)
 }
 
 // estate lists what there is to work on: instances, and the shells that are open on them.

@@ -25,7 +25,7 @@ type message struct {
 	Attachments                      []attachment
 	Edited, Ephemeral, Deleted       bool
 	Broadcast                        string // the thread it was sent to the channel from
-	Replies                          int
+	Replies, NewReplies              int // NewReplies: those that mention the reader and were not looked at
 	LastReply, ThreadURL             string
 	Chosen                           bool // its thread is open
 	New                              bool
@@ -149,6 +149,9 @@ func (s *site) message(l look, w writer, m slacktwin.Message, inThread bool) mes
 	}
 	if m.Replies > 0 && !inThread {
 		one.Replies, one.Chosen = m.Replies, l.thread == m.TS
+		if !one.Chosen {
+			one.NewReplies = s.unreadBelow(l.who, m, false)
+		}
 		if all := s.world.Slack.As(l.who.Slack).Thread(l.room, m.TS); len(all) > 0 {
 			one.LastReply = w.when(sentAt(all[len(all)-1].TS), "{date_short_pretty} at {time}")
 		}

@@ -130,14 +130,20 @@ func (s *site) unreadIn(p *sandbox.Person, c slacktwin.Conversation) int {
 		if later(m.TS, seen) && m.User != p.Slack && !m.Deleted && (c.IM || m.To != "" || mentions(m, p.Slack)) {
 			n++
 		}
-		if m.Replies == 0 || !later(m.ThreadTS, "") {
-			continue
-		}
-		read := s.seen[p.Key+" "+c.ID+" "+m.TS]
-		for _, r := range who.Thread(c.ID, m.TS)[1:] {
-			if later(r.TS, read) && r.User != p.Slack && (c.IM || r.To != "" || mentions(r, p.Slack)) {
-				n++
-			}
+		n += s.unreadBelow(p, m, c.IM)
+	}
+	return n
+}
+
+// unreadBelow is unreadIn for the thread under a message. The caller holds mu.
+func (s *site) unreadBelow(p *sandbox.Person, m slacktwin.Message, direct bool) int {
+	if m.Replies == 0 {
+		return 0
+	}
+	read, n := s.seen[p.Key+" "+m.Channel+" "+m.TS], 0
+	for _, r := range s.world.Slack.As(p.Slack).Thread(m.Channel, m.TS) {
+		if r.TS != m.TS && later(r.TS, read) && r.User != p.Slack && (direct || r.To != "" || mentions(r, p.Slack)) {
+			n++
 		}
 	}
 	return n
