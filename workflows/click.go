@@ -16,28 +16,29 @@ const lookupPatience = 10 * time.Second
 // A delivery that was taken before is fine.
 func (e *Engine) Receive(_ context.Context, c store.Click) error {
 	by := store.By{Actor: store.Somebody(store.Person{SlackID: c.SlackID}), At: store.Moment(e.Now())}
-	_, err := e.DB.Receive(by, c)
+	c, err := e.DB.Receive(by, c)
 	if errors.Is(err, store.ErrSeen) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("record the click: %w", err)
 	}
-	e.Nudge()
+	e.kickClick(c)
 	return nil
 }
 
 // click acts on what was acknowledged. It ends the click in the same transaction as what it led to; a crash before that repeats it.
-func (e *Engine) click(ctx context.Context, c store.Click) (done bool) {
+func (e *Engine) click(ctx context.Context, c store.Click) {
 	for {
 		err := e.act(ctx, c)
 		var refused *Refusal
 		var moved *store.TransitionError
 		switch {
 		case err == nil:
-			return true
+			e.kickID(c.Request)
+			return
 		case ctx.Err() != nil:
-			return false // cut off: it is still in the inbox
+			return // cut off: it is still in the inbox
 		case errors.Is(err, errMoved):
 			continue
 		case errors.As(err, &refused):
@@ -48,10 +49,19 @@ func (e *Engine) click(ctx context.Context, c store.Click) (done bool) {
 			e.turnDown(c, &Refusal{RefusedUnknown, "There is no such request."})
 		default:
 			e.broken("act on a click", err)
-			return false
 		}
-		return true
+		return
 	}
+}
+
+// kickID begins what a click has made due.
+func (e *Engine) kickID(id store.ID) {
+	r, err := e.DB.Request(id)
+	if err != nil {
+		e.broken("read the request of a click", err)
+		return
+	}
+	e.kick(r)
 }
 
 func (e *Engine) act(ctx context.Context, c store.Click) error {

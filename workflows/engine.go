@@ -31,30 +31,30 @@ type Config struct {
 	Sweep     string // cron spec of the sweep; "" is every five seconds
 }
 
-// Engine moves every request that is due one step forward. It keeps nothing between steps: the sweep asks the store what is due,
-// and a step reads the record, acts, and writes what came of it. Nudge only makes it look sooner.
+// Engine moves every request that is due one step forward. What it keeps between steps can be lost: the sweep asks the store what is due,
+// and a step reads the record, acts, and writes what came of it. Everything else here only makes it look sooner.
 type Engine struct {
 	Config
-	nudged chan struct{}
+	nudged chan struct{} // look at what is due
+	spoken chan struct{} // look at what is to be said
 	meters meters
+	rooms  rooms
+	outbox outbox
 
-	mu      sync.Mutex
-	alarm   *time.Timer // makes the next sweep come sooner than the cron would
+	work sync.WaitGroup
+	mu   sync.Mutex // guards what follows
+	// ctx is that of the work under way; nil while the engine does not run.
+	ctx     context.Context
+	claimed map[string]*claim // requests, clicks and lanes that somebody works on at this moment
+	full    bool              // somebody found no room: look again when there is some
+	alarm   *time.Timer       // makes the next sweep come sooner than the cron would
 	rings   time.Time
-	claimed map[string]bool // requests, clicks and lanes that somebody works on at this moment
-	work    sync.WaitGroup
-	slots   chan struct{} // bounds the steps under way
-	voices  chan struct{} // bounds the messages under way
 }
 
-// How much goes on at once. Steps mostly wait for AWS, whose quota the adapters keep; messages wait for Slack.
-const (
-	mostSteps    = 64
-	mostMessages = 8
-	mostDue      = 512 // looked at in one sweep; the rest comes with the next, at once
-)
+// mostDue is how much one sweep looks at; the rest comes with the next, at once.
+const mostDue = 512
 
-// New makes an engine. It does nothing until Start or Run.
+// New makes an engine. It does nothing until CatchUp or Run.
 func New(c Config) *Engine {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -65,9 +65,10 @@ func New(c Config) *Engine {
 	return &Engine{
 		Config:  c,
 		nudged:  make(chan struct{}, 1),
-		claimed: map[string]bool{},
-		slots:   make(chan struct{}, mostSteps),
-		voices:  make(chan struct{}, mostMessages),
+		spoken:  make(chan struct{}, 1),
+		claimed: map[string]*claim{},
+		rooms:   newRooms(),
+		outbox:  outbox{lanes: map[string][]store.Notice{}},
 		meters:  newMeters(c.Registry, c.DB, c.Now),
 	}
 }
@@ -78,27 +79,49 @@ func (e *Engine) Run(ctx context.Context) error {
 	if _, err := c.AddFunc(e.Sweep, e.Nudge); err != nil {
 		return fmt.Errorf("the sweep's schedule %q: %w", e.Sweep, err)
 	}
+	e.open(ctx)
 	c.Start()
-	defer e.hush()
-	defer e.work.Wait()
+	defer e.close()
 	defer func() { <-c.Stop().Done() }()
 	e.Nudge()
+	speaking := make(chan struct{})
+	go func() {
+		defer close(speaking)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-e.spoken:
+				e.pump(ctx)
+			}
+		}
+	}()
+	defer func() { <-speaking }()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-e.nudged:
 			e.sweep(ctx)
+			e.hear()
 		}
 	}
 }
 
-func (e *Engine) hush() {
+func (e *Engine) open(ctx context.Context) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.ctx = ctx
+}
+
+func (e *Engine) close() {
+	e.mu.Lock()
+	e.ctx = nil
 	if e.alarm != nil {
 		e.alarm.Stop()
 	}
+	e.mu.Unlock()
+	e.work.Wait()
 }
 
 // Nudge makes the engine look at the store at once.
@@ -109,12 +132,39 @@ func (e *Engine) Nudge() {
 	}
 }
 
-// CatchUp begins every revocation that is overdue, before Slack is connected, and waits for them, but not past ctx.
+// hear makes it look at what is to be said.
+func (e *Engine) hear() {
+	select {
+	case e.spoken <- struct{}{}:
+	default:
+	}
+}
+
+// wake makes a sweep come at t, if that is soon: what is due later is the cron's business. Losing it costs seconds, never a promise.
+func (e *Engine) wake(t time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.Now()
+	in := t.Sub(now)
+	if e.ctx == nil || in > time.Minute || e.alarm != nil && e.rings.After(now) && !e.rings.After(t) {
+		return
+	}
+	if e.alarm == nil {
+		e.alarm = time.AfterFunc(max(in, 0), e.Nudge)
+	} else {
+		e.alarm.Reset(max(in, 0))
+	}
+	e.rings = t
+}
+
+// CatchUp begins every revocation that is overdue, before Slack is connected, and waits for them, but not past ctx. work is the context of what it
+// begins, which goes on.
 func (e *Engine) CatchUp(ctx, work context.Context) error {
 	due, err := e.DB.Due(e.Now(), mostDue)
 	if err != nil {
 		return fmt.Errorf("read what is overdue: %w", err)
 	}
+	e.open(work)
 	var all sync.WaitGroup
 	for _, d := range due {
 		r, err := e.DB.Request(d.ID)
@@ -122,7 +172,7 @@ func (e *Engine) CatchUp(ctx, work context.Context) error {
 			return err
 		}
 		if r.State.MayHaveAccess() && !r.ExpiresAt.After(e.Now()) {
-			e.spawn(string(d.ID), e.slots, func() bool { return e.step(work, d.ID) }, &all)
+			e.spawn(string(r.ID), e.rooms.ends, func(ctx context.Context) { e.step(ctx, r.ID) }, &all)
 		}
 	}
 	done := make(chan struct{})
@@ -134,101 +184,64 @@ func (e *Engine) CatchUp(ctx, work context.Context) error {
 	return nil
 }
 
-// wake makes a sweep come at t, if that is soon: what is due later is the cron's business. Losing it costs seconds, never a promise.
-func (e *Engine) wake(t time.Time) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	now := e.Now()
-	in := t.Sub(now)
-	if in > time.Minute || e.alarm != nil && e.rings.After(now) && !e.rings.After(t) {
-		return
-	}
-	if e.alarm == nil {
-		e.alarm = time.AfterFunc(max(in, 0), e.Nudge)
-	} else {
-		e.alarm.Reset(max(in, 0))
-	}
-	e.rings = t
-}
-
+// sweep begins everything that is due. It is how work is found after a start; while the engine runs, most of it was begun already by who
+// caused it.
 func (e *Engine) sweep(ctx context.Context) {
 	clicks, err := e.DB.Clicks(mostDue)
 	if err != nil {
 		e.broken("read the inbox", err)
 	}
 	for _, c := range clicks {
-		e.spawn(fmt.Sprintf("click %d", c.Seq), e.slots, func() bool { return e.click(ctx, c) }, nil)
+		e.kickClick(c)
 	}
 	due, err := e.DB.Due(e.Now(), mostDue)
 	if err != nil {
 		e.broken("read what is due", err)
 	}
 	for _, d := range due {
-		e.spawn(string(d.ID), e.slots, func() bool { return e.step(ctx, d.ID) }, nil)
+		if ctx.Err() != nil || e.busy(string(d.ID)) {
+			continue
+		}
+		r, err := e.DB.Request(d.ID)
+		if err != nil {
+			e.broken("read a request that is due", err)
+			continue
+		}
+		e.kick(r)
 	}
-	e.pump(ctx)
-}
-
-// spawn runs fn in a goroutine unless somebody works on the same thing or there is no room; then a later sweep comes back to it. Where
-// fn moved something there is a look at once; where it could not, the clock decides, so that a fault never makes a hot loop.
-func (e *Engine) spawn(claim string, room chan struct{}, fn func() (moved bool), also *sync.WaitGroup) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.claimed[claim] {
-		return false
-	}
-	select {
-	case room <- struct{}{}:
-	default:
-		return false
-	}
-	e.claimed[claim] = true
-	e.work.Add(1)
-	if also != nil {
-		also.Add(1)
-	}
-	go func() {
-		moved := false
-		defer func() {
-			if p := recover(); p != nil {
-				e.meters.panics.Inc()
-				e.Log.Error("a step panicked; the others go on", "step", claim, "panic", p, "stack", string(debug.Stack()))
-			}
-			<-room
-			e.mu.Lock()
-			delete(e.claimed, claim)
-			e.mu.Unlock()
-			if moved {
-				e.Nudge()
-			}
-			if also != nil {
-				also.Done()
-			}
-			e.work.Done()
-		}()
-		moved = fn()
-	}()
-	return true
 }
 
 // step moves one request as far as it goes without waiting for a clock.
-func (e *Engine) step(ctx context.Context, id store.ID) bool {
-	for moved := false; ; moved = true {
+func (e *Engine) step(ctx context.Context, id store.ID) {
+	for {
 		r, err := e.DB.Request(id)
 		if err != nil {
 			e.broken("read a request that is due", err)
-			return false
+			return
 		}
 		if ctx.Err() != nil || r.State.Ended() || r.Due > e.Now().UnixNano() {
 			if r.Due != 0 {
 				e.wake(time.Unix(0, r.Due))
 			}
-			return moved
+			return
 		}
-		if err := e.advance(ctx, r); err != nil {
-			return e.stumble(r, err)
+		if err := e.tryStep(ctx, r); err != nil && !e.stumble(r, err) {
+			return
 		}
+		e.hear()
 	}
+}
+
+// tryStep makes an error of a panic, so that the request that makes one is put off like any that fails.
+func (e *Engine) tryStep(ctx context.Context, r store.Request) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.meters.panics.Inc()
+			e.Log.Error("a step panicked; the others go on", "request", r.ID, "state", r.State, "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("a defect of Breakglass: %v", p)
+		}
+	}()
+	return e.advance(ctx, r)
 }
 
 // advance does what the earliest clock of the request asks for. Access goes before tickets: nothing that is merely owed may come
@@ -256,7 +269,8 @@ func (e *Engine) advance(ctx context.Context, r store.Request) error {
 	return fmt.Errorf("%s is %s and due: nothing is known to do", r.ID, r.State)
 }
 
-// stumble keeps a request whose step failed for another try: what it was about is still due, later each time.
+// stumble keeps a request whose step failed for another try: what it was about is still due, later each time. It returns false where
+// not even that could be recorded; then the next sweep of the cron comes back to it, so that a broken disk makes no hot loop.
 func (e *Engine) stumble(r store.Request, cause error) (moved bool) {
 	var elsewhere *store.TransitionError
 	if errors.As(cause, &elsewhere) || errors.Is(cause, errMoved) {

@@ -60,7 +60,7 @@ func (e *Engine) prepare(ctx context.Context, r store.Request) error {
 	if err != nil {
 		return err
 	}
-	return e.open(ctx, r, !listed)
+	return e.create(ctx, r, !listed)
 }
 
 func orSilence(s string) string {
@@ -143,12 +143,12 @@ func (e *Engine) grant(ctx context.Context, r store.Request) error {
 	if now.After(r.GrantedAt.Add(uncertainAfter)) {
 		return e.beginEnd(r, store.Granting, store.Bot(), store.EndUncertain, nil)
 	}
-	return e.open(ctx, r, false)
+	return e.create(ctx, r, false)
 }
 
-// open creates the assignment, follows the change to its end, and proves it by listing. absent says that a listing of a moment ago found
+// create makes the assignment, follows the change to its end, and proves it by listing. absent says that a listing of a moment ago found
 // nothing, so that the first try need not list again.
-func (e *Engine) open(ctx context.Context, r store.Request, absent bool) error {
+func (e *Engine) create(ctx context.Context, r store.Request, absent bool) error {
 	if !absent {
 		there, err := e.assigned(ctx, r)
 		if err != nil {

@@ -53,7 +53,8 @@ func (e *Engine) Submit(ctx context.Context, by store.By, a Ask) (store.Request,
 	if err == nil {
 		e.meters.submitted.WithLabelValues(s.Name).Inc()
 		e.Log.Info("request recorded", "request", r.ID, "scenario", s.Name, "account", r.Account.Name, "state", r.State)
-		e.Nudge()
+		e.kick(r)
+		e.hear()
 	}
 	return r, err
 }

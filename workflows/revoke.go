@@ -166,7 +166,7 @@ func (e *Engine) End(by store.By, id store.ID, note string) error {
 	if err := e.beginEnd(r, r.State, by.Actor, store.EndRevoked, nil); err != nil {
 		return err
 	}
-	e.Nudge()
+	e.kickID(id)
 	return nil
 }
 

@@ -1,9 +1,12 @@
 package workflows
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"breakglass/store"
@@ -23,55 +26,110 @@ func (u *Undelivered) Unwrap() error { return u.Err }
 // sayPatience bounds one message.
 const sayPatience = 30 * time.Second
 
-// mostNotices is how much of the outbox one sweep looks at.
-const mostNotices = 2000
+// storePause is how long a lane waits when its notice could not be recorded.
+const storePause = 5 * time.Second
 
-// pump delivers what people are to be told: lanes side by side, each in order. Slack being away keeps the outbox as it is and holds up
-// nothing else.
+// noticesAtOnce is how much of the outbox is read in one go.
+const noticesAtOnce = 1000
+
+// outbox mirrors what the store has to be told, lane by lane, so that each notice is read once. Losing it loses nothing.
+type outbox struct {
+	mu    sync.Mutex
+	read  uint64 // the last sequence taken over
+	lanes map[string][]store.Notice
+}
+
+// pump takes over what is new and delivers what people are to be told: lanes side by side, each in order. Slack being away keeps the
+// outbox as it is and holds up nothing else.
 func (e *Engine) pump(ctx context.Context) {
-	all, err := e.DB.Notices(0, mostNotices)
-	if err != nil {
-		e.broken("read the outbox", err)
-		return
-	}
-	lanes := map[string][]store.Notice{}
-	var order []string
-	for _, n := range all {
-		if _, known := lanes[n.Lane]; !known {
-			order = append(order, n.Lane)
+	o := &e.outbox
+	o.mu.Lock()
+	for {
+		news, err := e.DB.Notices(o.read, noticesAtOnce)
+		if err != nil {
+			e.broken("read the outbox", err)
 		}
-		lanes[n.Lane] = append(lanes[n.Lane], n)
+		for _, n := range news {
+			o.lanes[n.Lane] = append(o.lanes[n.Lane], n)
+			o.read = n.Seq
+		}
+		if len(news) < noticesAtOnce {
+			break
+		}
 	}
+	var ready []string
 	now := e.Now()
-	for _, l := range order {
-		if first := lanes[l][0]; first.NotUntil.After(now) {
-			e.wake(first.NotUntil)
+	for name, queue := range o.lanes {
+		if queue[0].NotUntil.After(now) {
+			e.wake(queue[0].NotUntil)
 			continue
 		}
-		e.spawn("lane "+l, e.voices, func() bool { return e.drain(ctx, lanes[l]) }, nil)
+		ready = append(ready, name)
+	}
+	slices.SortFunc(ready, func(a, b string) int { return cmp.Compare(o.lanes[a][0].Seq, o.lanes[b][0].Seq) })
+	o.mu.Unlock()
+	for _, name := range ready {
+		e.spawn("lane "+name, e.rooms.voices, func(ctx context.Context) { e.drain(ctx, name) }, nil)
 	}
 }
 
+// head is the next notice of a lane and what comes after it.
+func (o *outbox) head(name string) (n store.Notice, rest []store.Notice, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	queue := o.lanes[name]
+	if len(queue) == 0 {
+		return n, nil, false
+	}
+	return queue[0], slices.Clone(queue[1:]), true
+}
+
+// pop ends the head of a lane; put replaces it by what is known of it now.
+func (o *outbox) pop(name string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if queue := o.lanes[name]; len(queue) > 1 {
+		o.lanes[name] = queue[1:]
+	} else {
+		delete(o.lanes, name)
+	}
+}
+
+func (o *outbox) put(name string, n store.Notice) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.lanes[name][0] = n
+}
+
 // drain says one lane's notices in order, until one of them must wait.
-func (e *Engine) drain(ctx context.Context, notices []store.Notice) bool {
-	for i, n := range notices {
-		if ctx.Err() != nil {
-			return false
+func (e *Engine) drain(ctx context.Context, name string) {
+	for ctx.Err() == nil {
+		n, rest, ok := e.outbox.head(name)
+		if !ok || n.NotUntil.After(e.Now()) {
+			return
 		}
-		if superseded(n, notices[i+1:]) {
-			if ref, stands, err := e.DB.Ref(n.Request, n.Message); err == nil && stands {
+		if superseded(n, rest) {
+			ref, stands, err := e.DB.Ref(n.Request, n.Message)
+			if err == nil && stands {
 				if err := e.DB.Told(e.by(), n.Seq, ref, ""); err != nil {
 					e.broken("skip a notice", err)
-					return false
+					return
 				}
+				e.outbox.pop(name)
 				continue
 			}
 		}
-		if !e.say(ctx, n) {
-			return i > 0
+		later, ended := e.say(ctx, n)
+		if !ended {
+			if now := e.Now(); !later.NotUntil.After(now) { // the store failed: that makes no hot loop
+				later.NotUntil = now.Add(storePause)
+				e.wake(later.NotUntil)
+			}
+			e.outbox.put(name, later)
+			return
 		}
+		e.outbox.pop(name)
 	}
-	return true
 }
 
 // superseded says whether a later notice edits the same message: it is made from the request as it stands, so the last edit has it all.
@@ -88,27 +146,27 @@ func superseded(n store.Notice, later []store.Notice) bool {
 }
 
 // say delivers one notice. That it is begun is written first: after a crash or a lost answer it is said again, and the log tells that it may
-// stand twice.
-func (e *Engine) say(ctx context.Context, n store.Notice) bool {
+// stand twice. ended is false where it must wait; later is then what is known of it.
+func (e *Engine) say(ctx context.Context, n store.Notice) (later store.Notice, ended bool) {
 	var r store.Request
 	var ref store.Ref
 	var err error
 	if n.Request != "" {
 		if r, err = e.DB.Request(n.Request); err != nil && !errors.Is(err, store.ErrNotFound) {
 			e.broken("read the request of a notice", err)
-			return false
+			return n, false
 		}
 	}
 	if n.Message != "" {
 		if ref, _, err = e.DB.Ref(n.Request, n.Message); err != nil {
 			e.broken("read where a message stands", err)
-			return false
+			return n, false
 		}
 	}
 	edits := ref.TS != ""
 	if err := e.DB.Begin(e.by(), n.Seq, !edits); err != nil {
 		e.broken("begin a notice", err)
-		return false
+		return n, false
 	}
 	n.Attempts++
 	ctx, cancel := context.WithTimeout(ctx, sayPatience)
@@ -117,14 +175,14 @@ func (e *Engine) say(ctx context.Context, n store.Notice) bool {
 	return e.said(n, stands, err)
 }
 
-func (e *Engine) said(n store.Notice, stands store.Ref, err error) bool {
+func (e *Engine) said(n store.Notice, stands store.Ref, err error) (later store.Notice, ended bool) {
 	if err == nil {
 		e.meters.told.WithLabelValues(n.Kind, "told").Inc()
 		if err := e.DB.Told(e.by(), n.Seq, stands, ""); err != nil {
 			e.broken("end a notice", err)
-			return false
+			return n, false
 		}
-		return true
+		return n, true
 	}
 	var u *Undelivered
 	if !errors.As(err, &u) {
@@ -135,9 +193,9 @@ func (e *Engine) said(n store.Notice, stands store.Ref, err error) bool {
 		e.Log.Error("a message can never be delivered", "request", n.Request, "notice", n.Kind, "err", err)
 		if err := e.DB.Told(e.by(), n.Seq, store.Ref{}, brief(err)); err != nil {
 			e.broken("end a notice", err)
-			return false
+			return n, false
 		}
-		return true
+		return n, true
 	}
 	wait := u.After
 	if wait <= 0 {
@@ -150,5 +208,6 @@ func (e *Engine) said(n store.Notice, stands store.Ref, err error) bool {
 		e.broken("postpone a notice", err)
 	}
 	e.wake(until)
-	return false
+	n.NotUntil = until
+	return n, false
 }
