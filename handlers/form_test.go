@@ -134,7 +134,7 @@ func TestFormWithoutADirectory(t *testing.T) {
 		_, err := r.alice.Command(t.Context(), "/breakglass ec2")
 		must(t, err)
 		fill(t, r.alice, "Reason", "typed while waiting")
-		time.Sleep(11 * time.Second)
+		time.Sleep(21 * time.Second)
 		settle()
 		v := r.alice.View()
 		if !strings.Contains(v.PlainText(), "did not answer") {
@@ -150,9 +150,10 @@ func TestFormWithoutADirectory(t *testing.T) {
 		if got := v.Field("Reason").Value; got != "typed while waiting" {
 			t.Errorf("the reason is lost: %q", got)
 		}
-		// It goes away again before the form is sent: nothing is recorded, nothing is lost.
+		// It goes away again and its last answer grows old before the form is sent: nothing is recorded, nothing is lost.
 		fill(t, r.alice, "Account", "prod-wealth", "Ticket", "OPS-7")
 		r.dir.set(func() { r.dir.delay = time.Hour })
+		time.Sleep(61 * time.Second)
 		begun := time.Now()
 		errs := submit(t, r.alice)
 		if took := time.Since(begun); took > 2500*time.Millisecond {

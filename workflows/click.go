@@ -9,8 +9,9 @@ import (
 	"breakglass/store"
 )
 
-// lookupPatience is how long a click waits for the directories before it is answered that they did not.
-const lookupPatience = 10 * time.Second
+// lookupPatience is how long a click waits for the directories before it is answered that they did not. It was acknowledged already; the
+// identity store's quota makes the last of fifty wait for half of this.
+const lookupPatience = 30 * time.Second
 
 // Receive records what somebody clicked and returns: the caller acknowledges after it. It is acted on at once, and again after a crash.
 // A delivery that was taken before is fine.

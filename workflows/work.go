@@ -20,7 +20,7 @@ type rooms struct {
 
 func newRooms() rooms {
 	of := func(n int) chan struct{} { return make(chan struct{}, n) }
-	return rooms{clicks: of(64), grants: of(32), ends: of(64), quiet: of(16), voices: of(8)}
+	return rooms{clicks: of(64), grants: of(32), ends: of(64), quiet: of(16), voices: of(4)}
 }
 
 // kick begins the next step of a request, unless somebody is at it: they will look once more.

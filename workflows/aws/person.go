@@ -148,7 +148,8 @@ func isHex(s string) bool {
 
 // groupIDs remembers the ids of groups by their display names. Nothing about who is in them is kept.
 type groupIDs struct {
-	c *Connection
+	c    *Connection
+	turn turn // one asks, the others find the answer: fifty forms at once must not ask for each group fifty times
 
 	mu     sync.Mutex // never held while a call is on its way
 	known  map[string]groupID
@@ -167,7 +168,7 @@ const (
 )
 
 func newGroupIDs(c *Connection) *groupIDs {
-	return &groupIDs{c: c, known: map[string]groupID{}, warned: map[string]bool{}}
+	return &groupIDs{c: c, turn: newTurn(), known: map[string]groupID{}, warned: map[string]bool{}}
 }
 
 // lookup returns the id of each group, "" for one that does not exist, which is logged once. Unknown names are asked for at the
@@ -175,6 +176,13 @@ func newGroupIDs(c *Connection) *groupIDs {
 func (g *groupIDs) lookup(ctx context.Context, names []string) (map[string]string, error) {
 	ids, unknown := g.cached(names)
 	if len(unknown) == 0 {
+		return ids, nil
+	}
+	if err := g.turn.take(ctx); err != nil {
+		return nil, err
+	}
+	defer g.turn.leave()
+	if ids, unknown = g.cached(names); len(unknown) == 0 {
 		return ids, nil
 	}
 	in, err := g.c.theInstance(ctx)

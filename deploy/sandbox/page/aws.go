@@ -24,6 +24,7 @@ type panel struct {
 	Schedules []string
 	Mails     []mail
 	Log       []happening
+	Since     *since // what came of the last skip
 	SlackDown bool
 	AWSDown   bool
 	Refusals  []string
@@ -96,6 +97,9 @@ func (s *site) panel(l look) panel {
 	}
 	slices.Reverse(p.Mails)
 	p.Log = s.log(w)
+	if l.tab != "log" {
+		p.Since = s.sinceSkip(p.Log)
+	}
 	for _, r := range s.world.Slack.Refusals() {
 		p.Refusals = append(p.Refusals, r.Method+": "+r.Error+" "+r.Detail)
 	}

@@ -37,11 +37,19 @@ func (s *site) skip(_ context.Context, _ *sandbox.Person, in *request) answer {
 	}
 	s.mu.Lock()
 	s.observe() // what was before the skip stands below it in the log
-	s.note("skip", "You skipped "+span(by)+".")
+	s.note("skip", "you skipped "+span(by))
 	s.mu.Unlock()
 	s.clock.Skip(by)
 	s.world.AWS.Tick()
 	return answer{Message: "It is " + span(by) + " later. What is due happens within seconds."}
+}
+
+// putAway hides what came of the last skip.
+func (s *site) putAway(context.Context, *sandbox.Person, *request) answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sinceRead = s.clock.Now()
+	return answer{}
 }
 
 // fault switches what can go wrong on and off.

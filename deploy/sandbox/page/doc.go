@@ -39,7 +39,7 @@
 //	session               a session that was opened; act-NAME what to do with it (act-describe-instances …); result in data-allowed
 //	assignments           the table of the organisation; instances; ssm-sessions; schedules
 //	mails, mail           the messages that were sent
-//	log                   what happened, newest first
+//	log                   what happened, newest first; since-skip: the part of it that came after the last skip
 //	walk, walk-N          the five-minute walk and its steps, data-done; walk-go-N its links; walk-dismiss
 //	fault-slack, fault-aws, fault-sockets   the switches of the faults panel
 //	bot                   whether the app is connected, data-connected

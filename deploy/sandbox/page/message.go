@@ -25,7 +25,7 @@ type message struct {
 	Attachments                      []attachment
 	Edited, Ephemeral, Deleted       bool
 	Broadcast                        string // the thread it was sent to the channel from
-	Replies, NewReplies              int // NewReplies: those that mention the reader and were not looked at
+	Replies, NewReplies              int    // NewReplies: those that mention the reader and were not looked at
 	LastReply, ThreadURL             string
 	Chosen                           bool // its thread is open
 	New                              bool

@@ -66,6 +66,7 @@ type site struct {
 	happened  []happening
 	walked    walked
 	endedAt   time.Time
+	sinceRead time.Time // skips up to here are not told about any more
 	slackDown bool
 	awsDown   bool
 	poke      map[chan struct{}]bool // open event streams, for changes that are the page's own

@@ -104,7 +104,7 @@ func (s *site) signIn(p *sandbox.Person, account, set string) error {
 	defer s.mu.Unlock()
 	s.signIns++
 	s.sessions[p.Key] = append([]*signedIn{{n: s.signIns, opened: s.clock.Now(), session: x}}, s.sessions[p.Key]...)
-	s.note("aws", p.Name+" signed in to "+s.account(account)+" as "+set)
+	s.note("act", p.Name+" signed in to "+s.account(account)+" as "+set)
 	return nil
 }
 
@@ -128,7 +128,7 @@ func (s *site) do(ctx context.Context, p *sandbox.Person, n int, name string) er
 		defer s.mu.Unlock()
 		x.tried = append([]attempt{one}, x.tried[:min(len(x.tried), mostTried-1)]...)
 		s.walked.did = true
-		s.note("aws", p.Name+": "+one.what+" in "+s.account(x.session.AccountID)+map[bool]string{true: " was allowed", false: " was refused"}[one.allowed])
+		s.note("act", p.Name+": "+one.what+" in "+s.account(x.session.AccountID)+map[bool]string{true: " was allowed", false: " was refused"}[one.allowed])
 		return nil
 	}
 	return fmt.Errorf("there is nothing called %q to do", name)

@@ -16,7 +16,7 @@ const mostHappenings = 80
 // happening is a line of the log.
 type happening struct {
 	at   time.Time
-	Kind string // skip, aws, slack, mail, fault
+	Kind string // skip, aws, act (what somebody did in a session), slack, mail, fault
 	Time string
 	Text string
 }
@@ -165,6 +165,35 @@ func (s *site) log(w writer) []happening {
 		out[i].Time = w.when(out[i].at, "{time}")
 	}
 	return out
+}
+
+// since is what happened after the clock was moved.
+type since struct {
+	Title string
+	Lines []happening // oldest first
+	More  int
+}
+
+// mostSince is how many lines of it stand beside everything else.
+const mostSince = 7
+
+// sinceSkip picks out of the log (newest first) what came after the last skip; nil where there was none or it was put away. The caller
+// holds mu.
+func (s *site) sinceSkip(log []happening) *since {
+	for i, h := range log {
+		if h.Kind != "skip" {
+			continue
+		}
+		if !h.at.After(s.sinceRead) {
+			return nil
+		}
+		lines := slices.DeleteFunc(slices.Clone(log[:i]), func(h happening) bool { return h.Kind == "act" })
+		slices.Reverse(lines)
+		out := &since{Title: h.Text, Lines: lines[:min(len(lines), mostSince)]}
+		out.More = len(lines) - len(out.Lines)
+		return out
+	}
+	return nil
 }
 
 // step is a step of the walk for newcomers.

@@ -1,0 +1,546 @@
+package workflows_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"breakglass/store"
+	"breakglass/workflows"
+	"breakglass/workflows/policy"
+)
+
+// world is a small outside for the engine: people, an AWS with asynchronous changes, and somebody who listens. It lives in a bubble, outlives
+// the runs of the program, and can be told when a run dies.
+type world struct {
+	t   *testing.T
+	pol *policy.Policy
+	run *run
+	log *strings.Builder
+
+	mu      sync.Mutex
+	people  map[string]store.Principal
+	has     map[store.Tuple]bool
+	changes map[string]*change
+	creates int
+	deletes int
+	told    []told
+
+	async        time.Duration
+	bindAfter    time.Duration // how long after a start Slack is there
+	look         func() error  // what a look into the directory does first
+	loseCreate   int           // so many creations are done and the answer is lost
+	refuseAnyhow bool
+	refuse       int // so many creations after those are refused
+	listDelay    time.Duration
+	lag          time.Time    // until then a listing shows what is not there any more
+	stands       *store.Tuple // was there before
+	trail        func(context.Context)
+	deliver      func(store.Notice) error
+	follow       func(change string, removal bool) error
+}
+
+type change struct {
+	t       store.Tuple
+	removal bool
+	done    time.Time
+	applied bool
+	failed  bool
+}
+
+type told struct {
+	at  time.Time
+	n   store.Notice
+	run int
+}
+
+// run is one run of the program, which may die at the n-th time it looks at the clock.
+type run struct {
+	w       *world
+	n       int
+	db      *store.DB
+	e       *workflows.Engine
+	path    string
+	cancel  context.CancelFunc
+	done    chan error
+	begun   time.Time
+	dead    atomic.Bool
+	mu      sync.Mutex
+	looks   int
+	dieAt   int
+	remains []byte
+	tell    bool // note at which looks something was going on
+	outs    atomic.Int64
+	marks   []string
+}
+
+var groups = []string{
+	"grp-forge-sre-oncall", "grp-forge-developers", "grp-forge-platform-leads", "grp-forge-eng-managers", "grp-forge-platform-admins",
+}
+
+func newWorld(t *testing.T) *world {
+	data, err := os.ReadFile("../deploy/policy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pol, err := policy.Parse("policy.yaml", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{
+		t: t, pol: pol, people: map[string]store.Principal{}, has: map[store.Tuple]bool{}, changes: map[string]*change{},
+		async: 3 * time.Second, bindAfter: 300 * time.Millisecond, log: &strings.Builder{},
+	}
+	add := func(id, manager string, in ...string) {
+		p := store.Principal{UserID: id, UserName: id, Email: id + "@forge.example", DisplayName: id, Enabled: true, ManagerID: manager, Groups: map[string]bool{}}
+		for _, g := range groups {
+			p.Groups[g] = false
+		}
+		for _, g := range in {
+			p.Groups[g] = true
+		}
+		w.people[id] = p
+	}
+	add("dana", "lee", "grp-forge-developers", "grp-forge-sre-oncall")
+	add("lee", "", "grp-forge-eng-managers")
+	add("pat", "", "grp-forge-platform-leads", "grp-forge-platform-admins")
+	add("security.lead", "")
+	add("incident.manager", "")
+	t.Cleanup(func() {
+		if t.Failed() {
+			l := w.log.String()
+			t.Logf("log:\n%s", l[max(0, len(l)-4000):])
+		}
+	})
+	return w
+}
+
+func txFile(w *world, n int) string { return filepath.Join(w.t.TempDir(), fmt.Sprintf("run-%d.db", n)) }
+
+// start begins the first run, or the next one with what the last one left on disk.
+func (w *world) start(dieAt int) {
+	w.t.Helper()
+	r := &run{w: w, done: make(chan error, 1), begun: time.Now(), dieAt: dieAt}
+	var err error
+	if w.run == nil {
+		r.path = txFile(w, 0)
+		r.db, err = store.Create(r.path, time.Now())
+	} else {
+		r.n = w.run.n + 1
+		r.path = txFile(w, r.n)
+		if err := os.WriteFile(r.path, w.run.remains, 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+		r.db, err = store.Open(r.path, time.Now())
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := r.db.Check(); err != nil {
+		w.t.Fatal(err)
+	}
+	r.e = workflows.New(workflows.Config{
+		DB: r.db, Policy: func() *policy.Policy { return w.pol }, Directory: r, Assigner: r, Trail: r, People: r, Speaker: r, Now: r.now,
+		Log: slog.New(slog.NewTextHandler(&lockedWriter{b: w.log}, nil)),
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
+	w.run = r
+	catch, stop := context.WithTimeout(ctx, 5*time.Second)
+	if err := r.e.CatchUp(catch, ctx); err != nil {
+		w.t.Fatal(err)
+	}
+	stop()
+	go func() { r.done <- r.e.Run(ctx) }()
+	time.AfterFunc(w.bindAfter+time.Millisecond, r.e.Nudge)
+}
+
+var logMu sync.Mutex
+
+type lockedWriter struct{ b *strings.Builder }
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	logMu.Lock()
+	defer logMu.Unlock()
+	return l.b.Write(p)
+}
+
+// stop ends a run; remains is what it leaves when it did not die before.
+func (w *world) stop() {
+	r := w.run
+	r.cancel()
+	<-r.done
+	_ = r.db.Close()
+	if r.remains == nil {
+		data, err := os.ReadFile(r.path)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		r.remains = data
+	}
+}
+
+// pass lets time pass; a run that died is followed by another.
+func (w *world) pass(d time.Duration) {
+	w.t.Helper()
+	step := time.Second
+	if d > 2*time.Minute {
+		step = 10 * time.Second
+	}
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		time.Sleep(min(step, time.Until(end)))
+		synctest.Wait()
+		if w.run.dead.Load() {
+			w.stop()
+			w.start(0)
+		}
+		w.watch()
+	}
+}
+
+// watch: nobody is in without a live request, nor a minute past its end.
+func (w *world) watch() {
+	w.t.Helper()
+	w.settle()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.has) == 0 || w.run.dead.Load() {
+		return
+	}
+	open, err := w.run.db.Open()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for t := range w.has {
+		ok := w.stands != nil && *w.stands == t
+		for _, r := range open {
+			ok = ok || r.Tuple() == t && r.State.MayHaveAccess() && time.Since(r.ExpiresAt) < time.Minute
+		}
+		if !ok {
+			w.t.Fatalf("%v: access without a live request: %v", time.Now(), t)
+		}
+	}
+}
+
+func (r *run) now() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.looks++
+	if r.tell {
+		data, _ := os.ReadFile(r.path)
+		r.marks = append(r.marks, fmt.Sprint(txid(data), r.outs.Load()))
+	}
+	if r.dieAt > 0 && r.looks == r.dieAt && !r.dead.Load() {
+		data, err := os.ReadFile(r.path)
+		if err != nil {
+			panic(err)
+		}
+		r.remains = data
+		r.dead.Store(true)
+	}
+	return time.Now()
+}
+
+// txid is the newest transaction in a bbolt file.
+func txid(data []byte) uint64 {
+	return max(binary.LittleEndian.Uint64(data[64:]), binary.LittleEndian.Uint64(data[4096+64:]))
+}
+
+// moments are the looks at the clock before or after which something was done or written.
+func (r *run) moments() (out []int) {
+	for i, m := range r.marks {
+		if i > 0 && m != r.marks[i-1] || i+1 < len(r.marks) && m != r.marks[i+1] {
+			out = append(out, i+1)
+		}
+	}
+	return out
+}
+
+// out says that a dead run reaches nobody.
+func (r *run) out(ctx context.Context) error {
+	r.outs.Add(1)
+	if r.dead.Load() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return nil
+}
+
+func (w *world) settle() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.changes {
+		if c.applied || c.done.After(time.Now()) {
+			continue
+		}
+		c.applied = true
+		switch {
+		case !c.removal:
+			w.has[c.t] = true
+		case w.has[c.t]:
+			delete(w.has, c.t)
+		default:
+			c.failed = true
+		}
+	}
+}
+
+var errAWS = errors.New("AWS did not answer")
+
+// Directory.
+
+func (r *run) Look(ctx context.Context, id string, _ []string) (store.Principal, error) {
+	if err := r.out(ctx); err != nil {
+		return store.Principal{}, err
+	}
+	if r.w.look != nil {
+		if err := r.w.look(); err != nil {
+			return store.Principal{}, err
+		}
+	}
+	r.w.mu.Lock()
+	defer r.w.mu.Unlock()
+	p, ok := r.w.people[id]
+	if !ok {
+		return p, store.ErrNobody
+	}
+	return p, nil
+}
+
+func (r *run) Find(ctx context.Context, email string, g []string) (store.Principal, error) {
+	return r.Look(ctx, strings.TrimSuffix(email, "@forge.example"), g)
+}
+
+func (r *run) Members(ctx context.Context, group string, most int) (out []store.Principal, err error) {
+	if err := r.out(ctx); err != nil {
+		return nil, err
+	}
+	for _, id := range []string{"dana", "lee", "pat"} {
+		if p := r.w.people[id]; p.Groups[group] {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+// Assigner.
+
+func (r *run) busy(t store.Tuple) bool {
+	for _, c := range r.w.changes {
+		if c.t == t && !c.applied {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *run) Assign(ctx context.Context, t store.Tuple) (string, error) {
+	if err := r.out(ctx); err != nil {
+		return "", err
+	}
+	r.w.settle()
+	w := r.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.loseCreate == 0 && w.refuse > 0 && (w.refuseAnyhow || !r.busy(t)) {
+		w.refuse--
+		return "", fmt.Errorf("create: %w", &store.Refusal{Code: "AccessDeniedException", Message: "no"})
+	}
+	if r.busy(t) {
+		return "", errors.New("ConflictException")
+	}
+	w.creates++
+	id := fmt.Sprintf("create-%d", len(w.changes))
+	w.changes[id] = &change{t: t, done: time.Now().Add(w.async)}
+	if w.loseCreate > 0 {
+		w.loseCreate--
+		return "", errAWS
+	}
+	return id, nil
+}
+
+func (r *run) Unassign(ctx context.Context, t store.Tuple) (string, error) {
+	if err := r.out(ctx); err != nil {
+		return "", err
+	}
+	r.w.settle()
+	w := r.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if r.busy(t) {
+		return "", errors.New("ConflictException")
+	}
+	w.deletes++
+	if !w.has[t] {
+		return "", store.ErrGone
+	}
+	id := fmt.Sprintf("delete-%d", len(w.changes))
+	w.changes[id] = &change{t: t, removal: true, done: time.Now().Add(w.async)}
+	return id, nil
+}
+
+func (r *run) Follow(ctx context.Context, id string, removal bool) (store.Progress, string, error) {
+	if err := r.out(ctx); err != nil {
+		return "", "", err
+	}
+	if r.w.follow != nil {
+		if err := r.w.follow(id, removal); err != nil {
+			return "", "", err
+		}
+	}
+	r.w.settle()
+	r.w.mu.Lock()
+	defer r.w.mu.Unlock()
+	c := r.w.changes[id]
+	switch {
+	case c == nil:
+		return store.Forgotten, "", nil
+	case !c.applied:
+		return store.Underway, "", nil
+	case c.failed:
+		return store.Refused, "gone", store.ErrGone
+	}
+	return store.Succeeded, "", nil
+}
+
+func (r *run) Assigned(ctx context.Context, t store.Tuple) (bool, error) {
+	if err := r.out(ctx); err != nil {
+		return false, err
+	}
+	r.w.settle()
+	r.w.mu.Lock()
+	there := r.w.has[t] || time.Now().Before(r.w.lag)
+	r.w.mu.Unlock()
+	time.Sleep(r.w.listDelay)
+	return there, nil
+}
+
+// Trail.
+
+func (r *run) Read(ctx context.Context, q store.Query, each func(store.Record)) []store.Source {
+	if err := r.out(ctx); err != nil {
+		return nil
+	}
+	if r.w.trail != nil {
+		r.w.trail(ctx)
+	}
+	return []store.Source{{Region: "us-east-1"}}
+}
+
+// People.
+
+func (r *run) bound() error {
+	if time.Since(r.begun) < r.w.bindAfter {
+		return errors.New("no answer from Slack yet")
+	}
+	return nil
+}
+
+func (r *run) Match(ctx context.Context, slackID, _ string, g []string) (store.Principal, store.Person, error) {
+	if err := r.bound(); err != nil {
+		return store.Principal{}, store.Person{}, err
+	}
+	p, err := r.Look(ctx, strings.ToLower(strings.TrimPrefix(slackID, "U")), g)
+	return p, p.Person(slackID), err
+}
+
+func (r *run) SlackOf(ctx context.Context, p store.Principal) (string, error) {
+	if err := errors.Join(r.bound(), r.out(ctx)); err != nil {
+		return "", err
+	}
+	return "U" + strings.ToUpper(p.UserID), nil
+}
+
+// Speaker.
+
+func (r *run) Deliver(ctx context.Context, n store.Notice, q store.Request, ref store.Ref) (store.Ref, error) {
+	if err := r.bound(); err != nil {
+		return ref, &workflows.Undelivered{Certain: true, Err: err}
+	}
+	if err := r.out(ctx); err != nil {
+		return ref, err
+	}
+	if r.w.deliver != nil {
+		if err := r.w.deliver(n); err != nil {
+			return ref, err
+		}
+	}
+	r.w.mu.Lock()
+	defer r.w.mu.Unlock()
+	r.w.told = append(r.w.told, told{time.Now(), n, r.n})
+	if ref.TS == "" && n.Message != "" {
+		ref = store.Ref{Channel: "C", TS: fmt.Sprint(len(r.w.told))}
+	}
+	return ref, nil
+}
+
+// What people do.
+
+func (w *world) submit(scenario, d string) (store.Request, error) {
+	return w.submitAs("dana", scenario, "prod-wealth", d)
+}
+
+func (w *world) submitAs(who, scenario, account, d string) (store.Request, error) {
+	p := w.people[who]
+	person := p.Person("U" + strings.ToUpper(who))
+	by := store.By{Actor: store.Somebody(person), At: store.Moment(w.run.now())}
+	return w.run.e.Submit(context.Background(), by, workflows.Ask{
+		Who: p, Person: person, Scenario: scenario, Account: account, Duration: d, Reason: "api is slow", Ticket: "OPS-1",
+	})
+}
+
+var clicks atomic.Int64
+
+func (w *world) click(who, kind string, id store.ID) error {
+	return w.run.e.Receive(context.Background(), store.Click{
+		Key: fmt.Sprintf("k%d", clicks.Add(1)), Kind: kind, Request: id, SlackID: "U" + strings.ToUpper(who), TeamID: "T", Channel: "C",
+	})
+}
+
+func (w *world) state(id store.ID) store.State {
+	r, err := w.run.db.Request(id)
+	if err != nil {
+		return store.State(err.Error())
+	}
+	return r.State
+}
+
+func (w *world) heard(kind string) (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, t := range w.told {
+		if t.n.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *world) in() int {
+	w.settle()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.has)
+}
+
+func (w *world) events(id store.ID) string {
+	all, err := w.run.db.EventsOf(id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var lines []string
+	for _, e := range all {
+		lines = append(lines, fmt.Sprintf("%s %s %s->%s %v", e.At.Format("15:04:05"), e.Kind, e.From, e.To, e.Data))
+	}
+	return strings.Join(lines, "\n")
+}
