@@ -34,7 +34,7 @@ func TestOverlaps(t *testing.T) {
 		t.Fatal(err)
 	}
 	bad := 0
-	for seed := range uint64(1500) {
+	for seed := range uint64(350) {
 		if !t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { chance(t, pol, seed) })
 		}) {
@@ -94,7 +94,7 @@ func chance(t *testing.T, pol *policy.Policy, seed uint64) {
 			say("end %s (%s)", r.ID, r.State)
 			_ = w.click("dana", store.ClickEnd, r.ID)
 		case k < 9:
-			switch rnd.IntN(3) {
+			switch rnd.IntN(5) {
 			case 0:
 				w.async = time.Duration(rnd.IntN(40)) * time.Second
 				say("async %v", w.async)
@@ -103,6 +103,14 @@ func chance(t *testing.T, pol *policy.Policy, seed uint64) {
 				w.loseCreate = 1
 				w.mu.Unlock()
 				say("lose the next answer to a creation")
+			case 3:
+				d := time.Duration(rnd.IntN(9)) * time.Second
+				w.slow.Store(int64(d))
+				say("a slow directory: %v", d)
+			case 4:
+				d := time.Duration(rnd.IntN(4)) * time.Second
+				w.slowList.Store(int64(d))
+				say("slow listings: %v", d)
 			case 2:
 				w.mu.Lock()
 				w.refuse = 1

@@ -36,18 +36,18 @@ type world struct {
 	deletes int
 	told    []told
 
-	async        time.Duration
-	bindAfter    time.Duration // how long after a start Slack is there
-	look         func() error  // what a look into the directory does first
-	loseCreate   int           // so many creations are done and the answer is lost
-	refuseAnyhow bool
-	refuse       int // so many creations after those are refused
-	listDelay    time.Duration
-	lag          time.Time    // until then a listing shows what is not there any more
-	stands       *store.Tuple // was there before
-	trail        func(context.Context)
-	deliver      func(store.Notice) error
-	follow       func(change string, removal bool) error
+	async          time.Duration
+	bindAfter      time.Duration // how long after a start Slack is there
+	look           func() error  // what a look into the directory does first
+	loseCreate     int           // so many creations are done and the answer is lost
+	refuseAnyhow   bool
+	refuse         int          // so many creations after those are refused
+	slow, slowList atomic.Int64 // how long a look into the directory, and a listing, take
+	lag            time.Time    // until then a listing shows what is not there any more
+	stands         *store.Tuple // was there before
+	trail          func(context.Context)
+	deliver        func(store.Notice) error
+	follow         func(change string, removal bool) error
 }
 
 type change struct {
@@ -303,6 +303,7 @@ func (r *run) Look(ctx context.Context, id string, _ []string) (store.Principal,
 	if err := r.out(ctx); err != nil {
 		return store.Principal{}, err
 	}
+	time.Sleep(time.Duration(r.w.slow.Load()))
 	if r.w.look != nil {
 		if err := r.w.look(); err != nil {
 			return store.Principal{}, err
@@ -421,7 +422,7 @@ func (r *run) Assigned(ctx context.Context, t store.Tuple) (bool, error) {
 	r.w.mu.Lock()
 	there := r.w.has[t] || time.Now().Before(r.w.lag)
 	r.w.mu.Unlock()
-	time.Sleep(r.w.listDelay)
+	time.Sleep(time.Duration(r.w.slowList.Load()))
 	return there, nil
 }
 

@@ -26,7 +26,7 @@ import (
 
 // office is a machine on which the real program runs as its own process, with Slack and AWS on loopback.
 type office struct {
-	t      *testing.T
+	t      testing.TB
 	bin    string
 	dir    string
 	world  *sandbox.World
@@ -49,7 +49,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	return bin, nil
 })
 
-func newOffice(t *testing.T) *office {
+func newOffice(t testing.TB) *office {
 	t.Helper()
 	bin, err := binary()
 	if err != nil {
@@ -88,7 +88,7 @@ func newOffice(t *testing.T) *office {
 	return o
 }
 
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -219,7 +219,7 @@ func (s *site) steps(l look) []step {
 			GoText: "Be Lee", URL: as("lee", ""), Done: s.walked.granted},
 		{Text: "Use it", Hint: "As Dana, sign in on the right and try things. Some are allowed, some are refused.",
 			GoText: "Be Dana", URL: as("dana", ""), Done: s.walked.did},
-		{Text: "Skip an hour", Hint: "The access ends by itself, and so do open shells.", GoText: "", URL: "", Done: s.walked.ended},
+		{Text: "Skip an hour", Hint: "The access ends by itself. Look on the right, then try the open session again.", GoText: "", URL: "", Done: s.walked.ended},
 		{Text: "Read the summary", Hint: "Half an hour later the thread says what was done. Skip 30 minutes and open it.",
 			GoText: "Open the channel", URL: channel, Done: s.walked.read},
 	}
