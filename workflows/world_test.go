@@ -28,6 +28,8 @@ type world struct {
 	run *run
 	log *strings.Builder
 
+	tell bool // note at which looks at the clock something was going on
+
 	mu      sync.Mutex
 	people  map[string]store.Principal
 	has     map[store.Tuple]bool
@@ -44,6 +46,7 @@ type world struct {
 	refuse         int          // so many creations after those are refused
 	slow, slowList atomic.Int64 // how long a look into the directory, and a listing, take
 	lag            time.Time    // until then a listing shows what is not there any more
+	back           atomic.Int64 // how far the machine's clock was set back
 	stands         *store.Tuple // was there before
 	trail          func(context.Context)
 	deliver        func(store.Notice) error
@@ -79,7 +82,6 @@ type run struct {
 	looks   int
 	dieAt   int
 	remains []byte
-	tell    bool // note at which looks something was going on
 	outs    atomic.Int64
 	marks   []string
 }
@@ -236,7 +238,7 @@ func (r *run) now() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.looks++
-	if r.tell {
+	if r.w.tell {
 		data, _ := os.ReadFile(r.path)
 		r.marks = append(r.marks, fmt.Sprint(txid(data), r.outs.Load()))
 	}
@@ -248,7 +250,7 @@ func (r *run) now() time.Time {
 		r.remains = data
 		r.dead.Store(true)
 	}
-	return time.Now()
+	return time.Now().Add(-time.Duration(r.w.back.Load()))
 }
 
 // txid is the newest transaction in a bbolt file.
