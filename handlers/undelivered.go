@@ -27,6 +27,10 @@ func undelivered(n store.Notice, err error) *workflows.Undelivered {
 		u.Certain, u.After = true, limit.RetryAfter
 		return u
 	}
+	if _, ok := errors.AsType[*store.Refusal](err); ok { // of a mail that SES will not take
+		u.Permanent, u.Certain = true, true
+		return u
+	}
 	if code := slackCode(err); code != "" {
 		u.Certain = !vague(code)
 		u.Permanent = hopeless(code) || malformed(code)

@@ -249,9 +249,10 @@ func (c *Change) Want(standing bool) error {
 	if err != nil {
 		return err
 	}
-	if !known {
+	if !known || len(a.Live) == 0 {
 		a.Standing = standing
 	}
+	a.Forced = false
 	a.add(c.Request.ID)
 	return save(c.t, "access", a.Tuple.key(), a)
 }
@@ -270,8 +271,9 @@ func (c *Change) Remove() (Access, error) {
 	return a, save(c.t, "access", a.Tuple.key(), a)
 }
 
-// Forget ends the removal: absence was verified, or there was nothing of ours to remove.
-func (c *Change) Forget() error {
+// Forget ends the removal: absence was verified, or there was nothing of ours to remove. forced: nobody verified it, an operator vouched for it.
+// The row stays, with the time: a listing made soon after may still show what was just removed, and that is nobody's standing access.
+func (c *Change) Forget(forced bool) error {
 	a, known, err := c.Access(c.Request.Tuple())
 	if err != nil || !known {
 		return err
@@ -280,10 +282,10 @@ func (c *Change) Forget() error {
 	if a.Removing == c.Request.ID {
 		a.Removing = ""
 	}
-	if len(a.Live) > 0 || a.Removing != "" {
-		return save(c.t, "access", a.Tuple.key(), a)
+	if len(a.Live) == 0 && a.Removing == "" {
+		a.Ended, a.Forced = c.By.At, forced
 	}
-	return c.t.del("access", a.Tuple.key())
+	return save(c.t, "access", a.Tuple.key(), a)
 }
 
 // OpenOf reads, in the transaction, the requests of a person that are not at their end, the newest first.

@@ -18,6 +18,7 @@ const (
 	ClockWarn   Clock = "warn"   // the requester is told that the end is near
 	ClockTicket Clock = "ticket" // a ticket that may follow is asked for, then escalated
 	ClockReport Clock = "report" // the next reading of CloudTrail
+	ClockTell   Clock = "tell"   // people are to be found in the directory and told; nothing else waits for it
 )
 
 // Set makes the request due at t for that reason. Before 1970, the zero time among it, is at once, and past the year 2262, where
@@ -56,6 +57,17 @@ func (r *Request) At(c Clock) (t time.Time, ok bool) {
 func (r *Request) Over(c Clock, now time.Time) bool {
 	t, ok := r.At(c)
 	return ok && !t.After(now)
+}
+
+// DueBut is the earliest of the clocks but one, in unix nanoseconds; 0 where there is none.
+func (r *Request) DueBut(c Clock) int64 {
+	var due int64
+	for k, n := range r.Clocks {
+		if k != c && (due == 0 || n < due) {
+			due = n
+		}
+	}
+	return due
 }
 
 // earliest is the due time that the clocks make; 0 where there is none. What is not a time is due at once, as in Set.

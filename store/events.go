@@ -1,6 +1,9 @@
 package store
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
 func appendEvent(t tx, by By, e Event) error {
 	seq, err := nextSeq(t, "events")
@@ -55,6 +58,21 @@ func (db *DB) EventsOf(id ID) (out []Event, err error) {
 	return out, err
 }
 
+// Latest is when the last line of the log was written; the zero time where there is none.
+func (db *DB) Latest() (at time.Time, err error) {
+	err = db.e.view(func(t tx) error {
+		var bad error
+		t.scanBack("events", nil, func(k, v []byte) bool {
+			var e Event
+			bad = decode("events", k, v, &e)
+			at = e.At
+			return false
+		})
+		return bad
+	})
+	return at, err
+}
+
 // Events reads the log from after a sequence number on, at most that many lines.
 func (db *DB) Events(after uint64, most int) (out []Event, err error) {
 	if after == math.MaxUint64 {
@@ -89,9 +107,19 @@ func (db *DB) Fact(name string) (value string, known bool, err error) {
 
 // SetFact writes a small fact with the line of the log that tells of it; no such fact changes in silence.
 func (db *DB) SetFact(by By, name, value, kind string, data map[string]string) error {
+	return db.Announce(by, name, value, kind, data, nil)
+}
+
+// Announce is SetFact with what people are to be told of it, in one transaction. n may be nil.
+func (db *DB) Announce(by By, name, value, kind string, data map[string]string, n *Notice) error {
 	return db.change(by, func(t tx) error {
 		if err := appendEvent(t, by, Event{Kind: kind, Data: data}); err != nil {
 			return err
+		}
+		if n != nil {
+			if err := tell(t, by.At, *n); err != nil {
+				return err
+			}
 		}
 		return save(t, "facts", []byte(name), value)
 	})

@@ -124,7 +124,7 @@ func do(deeds []deed) func(*store.Change) error {
 			case "remove":
 				_, err = c.Remove()
 			case "forget":
-				err = c.Forget()
+				err = c.Forget(d.Name == "a")
 			case "done":
 				err = c.Done(d.Seq)
 			case "decide":
@@ -161,7 +161,7 @@ func (m *model) mirror(by store.By, r *store.Request, deeds []deed) error {
 		case "fact":
 			m.facts[d.Name] = d.At.String()
 		case "want", "remove", "forget":
-			m.desire(r, d)
+			m.desire(r, d, by.At)
 		case "done":
 			m.clicks = slices.DeleteFunc(m.clicks, func(c store.Click) bool { return c.Seq == d.Seq })
 		case "decide":
@@ -175,15 +175,16 @@ func (m *model) mirror(by store.By, r *store.Request, deeds []deed) error {
 	return nil
 }
 
-func (m *model) desire(r *store.Request, d deed) {
+func (m *model) desire(r *store.Request, d deed, now time.Time) {
 	tu := store.Tuple{UserID: r.Requester.UserID, Account: r.Account.ID, Set: r.PermissionSet}
 	a, known := m.access[tu]
 	others := slices.DeleteFunc(slices.Clone(a.Live), func(id store.ID) bool { return id == r.ID })
 	switch a.Tuple = tu; d.Kind {
 	case "want":
-		if !known {
+		if !known || len(a.Live) == 0 {
 			a.Standing = d.Name == "a"
 		}
+		a.Forced = false
 		if len(others) == len(a.Live) {
 			a.Live = append(others, r.ID)
 		}
@@ -199,8 +200,7 @@ func (m *model) desire(r *store.Request, d deed) {
 			a.Removing = ""
 		}
 		if len(a.Live) == 0 && a.Removing == "" {
-			delete(m.access, tu)
-			return
+			a.Ended, a.Forced = store.Moment(now), d.Name == "a"
 		}
 	}
 	m.access[tu] = a
@@ -237,7 +237,7 @@ func agree(t *rapid.T, db *store.DB, m model, now time.Time) {
 		if mine {
 			annsOpen = append([]store.Request{r}, annsOpen...)
 		}
-		due = append(due, store.Due{ID: id, Since: time.Unix(0, r.Due).UTC()})
+		due = append(due, store.Due{ID: id, Since: time.Unix(0, r.Due).UTC(), State: r.State})
 	}
 	slices.SortStableFunc(due, func(a, b store.Due) int { return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.ID, b.ID)) })
 	for _, d := range due {

@@ -82,10 +82,11 @@ func (db *DB) OfPerson(userID string, most int) (out []Request, err error) {
 	return out, err
 }
 
-// Due is a request that must be looked at, and since when.
+// Due is a request that must be looked at, since when, and where it stands.
 type Due struct {
 	ID    ID
 	Since time.Time
+	State State
 }
 
 // Due lists what is due by now, the most overdue first, at most that many. Its cost is what it returns, not what the store holds.
@@ -97,7 +98,9 @@ func (db *DB) Due(now time.Time, most int) (out []Due, err error) {
 			if at > limit || len(out) == most {
 				return false
 			}
-			out = append(out, Due{ID: idOf(fromU64(k[8:])), Since: time.Unix(0, int64(at)).UTC()})
+			d := Due{ID: idOf(fromU64(k[8:])), Since: time.Unix(0, int64(at)).UTC()}
+			d.State = State(t.get("open", k[8:]))
+			out = append(out, d)
 			return true
 		})
 		return nil

@@ -138,7 +138,10 @@ type End struct {
 
 // Work is the bookkeeping of an effect that is under way.
 type Work struct {
-	Change    string    `json:"change,omitempty"` // AWS's id of the change we follow
+	Change    string    `json:"change,omitempty"`   // AWS's id of the change we follow
+	Must      bool      `json:"must,omitempty"`     // while granting: what a listing shows is about to go; ask for it all the same
+	Creating  string    `json:"creating,omitempty"` // while revoking: the creation that may still be under way
+	Doubt     time.Time `json:"doubt,omitzero"`     // while revoking: until then a creation nobody knows of may still come true
 	Attempts  int       `json:"attempts,omitempty"`
 	Since     time.Time `json:"since,omitzero"` // first attempt of this step
 	Error     string    `json:"error,omitempty"`
@@ -159,8 +162,8 @@ func (r *Request) Tuple() Tuple {
 	return Tuple{UserID: r.Requester.UserID, Account: r.Account.ID, Set: r.PermissionSet}
 }
 
-// Access is the desired state of one tuple, which requests add to and take from. It exists from the first intent to grant
-// until its absence was verified.
+// Access is the desired state of one tuple, which requests add to and take from. It exists from the first intent to grant on; nobody has
+// anything through us while Live and Removing are empty.
 type Access struct {
 	Tuple Tuple `json:"tuple"`
 	// Standing is what the listing before the first grant found. It is committed with the intent to create and not asked
@@ -170,6 +173,10 @@ type Access struct {
 	Live []ID `json:"live,omitempty"`
 	// Removing is the request whose end takes the assignment away at this moment. A grant waits until it is done.
 	Removing ID `json:"removing,omitempty"`
+	// Ended is when the last of them was over. Listings of AWS lag: one that was made soon after may show what is gone.
+	Ended time.Time `json:"ended,omitzero"`
+	// Forced: that nothing is left was vouched for, not verified. What the next listing finds is ours.
+	Forced bool `json:"forced,omitempty"`
 }
 
 // Holds says whether id is among the live requests.
@@ -202,7 +209,7 @@ func (a *Access) remove(id ID) {
 func (r *Request) settle() {
 	for _, t := range []*time.Time{
 		&r.SubmittedAt, &r.DecidedAt, &r.GrantedAt, &r.VerifiedAt, &r.ExpiresAt, &r.EndedAt, &r.ClosedAt,
-		&r.End.At, &r.Work.Since, &r.Work.Announced, &r.TicketBy,
+		&r.End.At, &r.Work.Since, &r.Work.Announced, &r.Work.Doubt, &r.TicketBy,
 	} {
 		*t = Moment(*t)
 	}

@@ -159,7 +159,7 @@ func (e *Engine) approve(c store.Click, r store.Request, p *policy.Policy, s pol
 		q := ch.Request
 		q.DecidedAt = ch.By.At
 		q.Work = store.Work{}
-		q.Stop(store.ClockExpire, store.ClockRemind)
+		q.Stop(store.ClockExpire, store.ClockRemind, store.ClockTell)
 		q.Set(store.ClockPoll, ch.By.At)
 		return errors.Join(asks(ch), line(ch, NoticeDecided, nil))
 	})

@@ -16,7 +16,7 @@ const lookupPatience = 30 * time.Second
 // Receive records what somebody clicked and returns: the caller acknowledges after it. It is acted on at once, and again after a crash.
 // A delivery that was taken before is fine.
 func (e *Engine) Receive(_ context.Context, c store.Click) error {
-	by := store.By{Actor: store.Somebody(store.Person{SlackID: c.SlackID}), At: store.Moment(e.Now())}
+	by := store.By{Actor: store.Somebody(store.Person{SlackID: c.SlackID}), At: store.Moment(e.now())}
 	c, err := e.DB.Receive(by, c)
 	if errors.Is(err, store.ErrSeen) {
 		return nil
@@ -38,8 +38,8 @@ func (e *Engine) click(ctx context.Context, c store.Click) {
 		case err == nil:
 			e.kickID(c.Request)
 			return
-		case ctx.Err() != nil:
-			return // cut off: it is still in the inbox
+		case ctx.Err() != nil, errors.Is(err, ErrNotYet):
+			return // cut off, or before Slack was reached: it is still in the inbox
 		case errors.Is(err, errMoved):
 			continue
 		case errors.As(err, &refused):
@@ -82,7 +82,7 @@ func (e *Engine) act(ctx context.Context, c store.Click) error {
 // turnDown answers a click that is not counted, and writes down that it was made.
 func (e *Engine) turnDown(c store.Click, why *Refusal) {
 	e.meters.refused.WithLabelValues(c.Kind, why.Code).Inc()
-	by := store.By{Actor: store.Somebody(store.Person{SlackID: c.SlackID}), At: store.Moment(e.Now())}
+	by := store.By{Actor: store.Somebody(store.Person{SlackID: c.SlackID}), At: store.Moment(e.now())}
 	answer := &store.Notice{
 		Kind: NoticeRefusal, Request: c.Request, To: c.SlackID, Lane: string(c.Request) + " refusal " + c.SlackID,
 		Data: map[string]string{"why": why.Why, "channel": c.Channel, "click": c.Kind},
@@ -155,7 +155,7 @@ func asRefusal(err error) error {
 	switch {
 	case errors.As(err, &refused):
 		return refused
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), errors.Is(err, ErrNotYet):
 		return err
 	}
 	return &Refusal{RefusedNoAnswer, "The directory did not answer, so this was not counted. Press the button again in a moment."}
@@ -163,5 +163,5 @@ func asRefusal(err error) error {
 
 // named is by whom and when a click changed something.
 func (e *Engine) named(p store.Person) store.By {
-	return store.By{Actor: store.Somebody(p), At: store.Moment(e.Now())}
+	return store.By{Actor: store.Somebody(p), At: store.Moment(e.now())}
 }

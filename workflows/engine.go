@@ -40,6 +40,7 @@ type Engine struct {
 	meters meters
 	rooms  rooms
 	outbox outbox
+	clock  *steady
 
 	work sync.WaitGroup
 	mu   sync.Mutex // guards what follows
@@ -51,8 +52,11 @@ type Engine struct {
 	rings   time.Time
 }
 
-// mostDue is how much one sweep looks at; the rest comes with the next, at once.
-const mostDue = 512
+// How much one sweep looks at. A request that is due costs it a microsecond, and one it begins a read.
+const (
+	mostDue    = 100_000
+	mostClicks = 512
+)
 
 // New makes an engine. It does nothing until CatchUp or Run.
 func New(c Config) *Engine {
@@ -69,6 +73,7 @@ func New(c Config) *Engine {
 		claimed: map[string]*claim{},
 		rooms:   newRooms(),
 		outbox:  outbox{lanes: map[string][]store.Notice{}},
+		clock:   newSteady(c.Now, c.Log),
 		meters:  newMeters(c.Registry, c.DB, c.Now),
 	}
 }
@@ -144,7 +149,7 @@ func (e *Engine) hear() {
 func (e *Engine) wake(t time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	now := e.Now()
+	now := e.now()
 	in := t.Sub(now)
 	if e.ctx == nil || in > time.Minute || e.alarm != nil && e.rings.After(now) && !e.rings.After(t) {
 		return
@@ -160,18 +165,24 @@ func (e *Engine) wake(t time.Time) {
 // CatchUp begins every revocation that is overdue, before Slack is connected, and waits for them, but not past ctx. work is the context of what it
 // begins, which goes on.
 func (e *Engine) CatchUp(ctx, work context.Context) error {
-	due, err := e.DB.Due(e.Now(), mostDue)
+	if err := e.clock.remember(e.DB); err != nil {
+		return fmt.Errorf("read when the last line of the log was written: %w", err)
+	}
+	due, err := e.DB.Due(e.now(), mostDue)
 	if err != nil {
 		return fmt.Errorf("read what is overdue: %w", err)
 	}
 	e.open(work)
 	var all sync.WaitGroup
 	for _, d := range due {
+		if !d.State.MayHaveAccess() {
+			continue
+		}
 		r, err := e.DB.Request(d.ID)
 		if err != nil {
 			return err
 		}
-		if r.State.MayHaveAccess() && !r.ExpiresAt.After(e.Now()) {
+		if !r.ExpiresAt.After(e.now()) {
 			e.spawn(string(r.ID), e.rooms.ends, func(ctx context.Context) { e.step(ctx, r.ID) }, &all)
 		}
 	}
@@ -184,30 +195,32 @@ func (e *Engine) CatchUp(ctx, work context.Context) error {
 	return nil
 }
 
-// sweep begins everything that is due. It is how work is found after a start; while the engine runs, most of it was begun already by who
-// caused it.
+// sweep begins everything that is due, access before all else. It is how work is found after a start; while the engine runs, most of it was begun
+// already by who caused it. Kinds of work whose room is full are passed over: a long queue of one kind hides no other.
 func (e *Engine) sweep(ctx context.Context) {
-	clicks, err := e.DB.Clicks(mostDue)
+	clicks, err := e.DB.Clicks(mostClicks)
 	if err != nil {
 		e.broken("read the inbox", err)
 	}
 	for _, c := range clicks {
 		e.kickClick(c)
 	}
-	due, err := e.DB.Due(e.Now(), mostDue)
+	due, err := e.DB.Due(e.now(), mostDue)
 	if err != nil {
 		e.broken("read what is due", err)
 	}
-	for _, d := range due {
-		if ctx.Err() != nil || e.busy(string(d.ID)) {
-			continue
+	for _, access := range []bool{true, false} {
+		for _, d := range due {
+			if ctx.Err() != nil || d.State.MayHaveAccess() != access || e.passOver(d) {
+				continue
+			}
+			r, err := e.DB.Request(d.ID)
+			if err != nil {
+				e.broken("read a request that is due", err)
+				continue
+			}
+			e.kick(r)
 		}
-		r, err := e.DB.Request(d.ID)
-		if err != nil {
-			e.broken("read a request that is due", err)
-			continue
-		}
-		e.kick(r)
 	}
 }
 
@@ -219,14 +232,15 @@ func (e *Engine) step(ctx context.Context, id store.ID) {
 			e.broken("read a request that is due", err)
 			return
 		}
-		if ctx.Err() != nil || r.State.Ended() || r.Due > e.Now().UnixNano() {
-			if r.Due != 0 {
-				e.wake(time.Unix(0, r.Due))
+		due := r.DueBut(store.ClockTell)
+		if ctx.Err() != nil || r.State.Ended() || due == 0 || due > e.now().UnixNano() {
+			if due != 0 {
+				e.wake(time.Unix(0, due))
 			}
 			return
 		}
-		if err := e.tryStep(ctx, r); err != nil && !e.stumble(r, err) {
-			return
+		if err := e.tryStep(ctx, r); err != nil && (ctx.Err() != nil || !e.stumble(r, err)) {
+			return // cut off, or not even the failure could be recorded
 		}
 		e.hear()
 	}
@@ -247,7 +261,7 @@ func (e *Engine) tryStep(ctx context.Context, r store.Request) (err error) {
 // advance does what the earliest clock of the request asks for. Access goes before tickets: nothing that is merely owed may come
 // between a session and its end.
 func (e *Engine) advance(ctx context.Context, r store.Request) error {
-	now := e.Now()
+	now := e.now()
 	busy := r.State.MayHaveAccess() && (r.Over(store.ClockEnd, now) || r.Over(store.ClockPoll, now))
 	if r.Over(store.ClockTicket, now) && !busy {
 		return e.ticketDue(ctx, r)
@@ -277,7 +291,7 @@ func (e *Engine) stumble(r store.Request, cause error) (moved bool) {
 		return true // somebody else moved it meanwhile: look again at once
 	}
 	e.Log.Warn("a step failed and will be tried again", "request", r.ID, "state", r.State, "attempts", r.Work.Attempts+1, "err", cause)
-	now := e.Now()
+	now := e.now()
 	_, err := e.DB.Touch(e.by(), r.ID, r.State, func(c *store.Change) error {
 		w := &c.Request.Work
 		w.Attempts++
@@ -334,7 +348,10 @@ func brief(err error) string {
 	return string(s)
 }
 
-func (e *Engine) by() store.By { return store.By{Actor: store.Bot(), At: store.Moment(e.Now())} }
+// now is the engine's time: see steady.
+func (e *Engine) now() time.Time { return e.clock.now() }
+
+func (e *Engine) by() store.By { return store.By{Actor: store.Bot(), At: store.Moment(e.now())} }
 
 // broken is a fault of the store itself: nothing can be recorded about it but in the log of the program.
 func (e *Engine) broken(doing string, err error) {

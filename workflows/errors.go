@@ -1,8 +1,14 @@
 package workflows
 
 import (
+	"errors"
+
 	"breakglass/store"
 )
+
+// ErrNotYet is what People says before Slack was reached for the first time: nobody can be known yet. It is not a no: what was
+// acknowledged before a restart waits for it.
+var ErrNotYet = errors.New("no answer from Slack yet")
 
 // Refusal is a no to a person, with its reason as a full sentence: what was refused, and what they can do.
 // Code is one of the constants below or a policy code; handlers adds nothing to Why.

@@ -36,11 +36,20 @@ var errBusy = errors.New("the same access is being removed for another request")
 // person has already; both at once. What the listing found is committed with the intent and not asked again.
 func (e *Engine) prepare(ctx context.Context, r store.Request) error {
 	p := e.Policy()
-	if now := e.Now(); now.After(r.DecidedAt.Add(p.Requests.Expire)) {
+	if now := e.now(); now.After(r.DecidedAt.Add(p.Requests.Expire)) {
 		return e.fail(r, fmt.Sprintf("It could not be opened within %s: %s. Ask anew if it is still needed.", p.Requests.Expire, orSilence(r.Work.Error)))
+	}
+	if e.clock.isBack() {
+		return errors.New("the machine's clock was set back")
+	}
+	if a, _, err := e.DB.Access(r.Tuple()); err != nil {
+		return err
+	} else if a.Removing != "" {
+		return errBusy
 	}
 	ask, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
+	began := e.now() // of the listing: what it shows may be older than what was removed since
 	var listed bool
 	var no string
 	g, gctx := errgroup.WithContext(ask)
@@ -56,11 +65,11 @@ func (e *Engine) prepare(ctx context.Context, r store.Request) error {
 	if no != "" {
 		return e.fail(r, no)
 	}
-	r, err := e.intend(r, p, listed)
+	r, err := e.intend(r, p, listed, began)
 	if err != nil {
 		return err
 	}
-	return e.create(ctx, r, !listed)
+	return e.create(ctx, r, !listed || r.Work.Must)
 }
 
 func orSilence(s string) string {
@@ -106,7 +115,7 @@ func (e *Engine) lastCheck(ctx context.Context, p *policy.Policy, r store.Reques
 }
 
 // intend commits the intent to grant, and with it the time of the revocation: a crash from here on is still revoked on time.
-func (e *Engine) intend(r store.Request, p *policy.Policy, listed bool) (store.Request, error) {
+func (e *Engine) intend(r store.Request, p *policy.Policy, listed bool, began time.Time) (store.Request, error) {
 	s, _ := p.Scenario(r.Scenario)
 	return e.DB.Transition(e.by(), r.ID, store.Approved, store.Granting, func(c *store.Change) error {
 		q, now := c.Request, c.By.At
@@ -114,13 +123,15 @@ func (e *Engine) intend(r store.Request, p *policy.Policy, listed bool) (store.R
 		if err != nil {
 			return err
 		}
-		if a.Removing != "" {
-			return errBusy
-		}
-		if err := c.Want(listed); err != nil {
+		shared := len(a.Live) > 0
+		if shared {
+			q.Standing = a.Standing
+		} else if q.Standing, err = stands(a, known, listed, began); err != nil {
 			return err
 		}
-		q.Standing = listed && !known || a.Standing
+		if err := c.Want(q.Standing); err != nil {
+			return err
+		}
 		q.GrantedAt, q.ExpiresAt = now, now.Add(q.Duration)
 		q.Set(store.ClockEnd, q.ExpiresAt)
 		q.Set(store.ClockPoll, now)
@@ -128,15 +139,36 @@ func (e *Engine) intend(r store.Request, p *policy.Policy, listed bool) (store.R
 			q.TicketBy = now.Add(s.Ticket.Within)
 			q.Set(store.ClockTicket, now.Add(s.Ticket.Within/2))
 		}
-		q.Work = store.Work{Since: now}
+		// What is listed, did not stand before and belongs to no other session is about to go: it is asked for all the same.
+		q.Work = store.Work{Since: now, Must: listed && !q.Standing && !shared}
 		data := map[string]string{"effect": "assign", "account": q.Account.ID, "set": q.PermissionSet, "user": q.Requester.UserID, "standing": fmt.Sprint(q.Standing), "expires": q.ExpiresAt.Format(time.RFC3339)}
 		return errors.Join(c.Log(store.EventIntent, data), card(c))
 	})
 }
 
+// listingLag is how long after a removal a listing may still show what is gone. AWS gives no figure; ten minutes is the longest that
+// people who automate assignments wait for.
+const listingLag = 10 * time.Minute
+
+// stands says whether what a listing found stood before us. What we removed ourselves a moment ago does not, however long a listing shows it,
+// and what an operator vouched to be gone is ours if it is there after all.
+func stands(a store.Access, known, listed bool, began time.Time) (bool, error) {
+	switch {
+	case a.Removing != "":
+		return false, errBusy
+	case !listed || !known || a.Standing:
+		return listed, nil
+	case a.Forced:
+		return false, nil
+	case began.Before(a.Ended.Add(listingLag)):
+		return false, errBusy
+	}
+	return true, nil
+}
+
 // grant goes on with a grant that was begun: after a crash, a fault, or when AWS took long.
 func (e *Engine) grant(ctx context.Context, r store.Request) error {
-	now := e.Now()
+	now := e.now()
 	if r.Over(store.ClockEnd, now) {
 		return e.beginEnd(r, store.Granting, store.Bot(), store.EndExpired, nil)
 	}
@@ -146,10 +178,10 @@ func (e *Engine) grant(ctx context.Context, r store.Request) error {
 	return e.create(ctx, r, false)
 }
 
-// create makes the assignment, follows the change to its end, and proves it by listing. absent says that a listing of a moment ago found
-// nothing, so that the first try need not list again.
+// create makes the assignment, follows the change to its end, and proves it by listing. absent says that this is the first try, after a listing of a
+// moment ago found nothing that counts, so that it need not list again.
 func (e *Engine) create(ctx context.Context, r store.Request, absent bool) error {
-	if !absent {
+	if !absent && (!r.Work.Must || r.Work.Change != "") {
 		there, err := e.assigned(ctx, r)
 		if err != nil {
 			return err
@@ -164,7 +196,7 @@ func (e *Engine) create(ctx context.Context, r store.Request, absent bool) error
 		change, err := e.Assigner.Assign(ask, r.Tuple())
 		var refused *store.Refusal
 		if errors.As(err, &refused) {
-			return e.notCreated(ctx, r, refused.Error()+".")
+			return e.notCreated(ctx, r, refused.Error()+".", absent)
 		}
 		if err != nil {
 			return fmt.Errorf("create the assignment: %w", err)
@@ -183,7 +215,7 @@ func (e *Engine) create(ctx context.Context, r store.Request, absent bool) error
 	case progress == store.Underway:
 		return e.later(r, false)
 	case progress == store.Refused:
-		return e.notCreated(ctx, r, "AWS did not create the assignment: "+why+".")
+		return e.notCreated(ctx, r, "AWS did not create the assignment: "+why+".", absent)
 	}
 	there, err := e.assigned(ctx, r)
 	if err != nil {
@@ -248,10 +280,9 @@ func (e *Engine) activate(r store.Request) error {
 		q, now := c.Request, c.By.At
 		q.VerifiedAt = now
 		q.Work = store.Work{}
+		q.Stop(store.ClockPoll)
 		if len(q.Notify) > 0 {
-			q.Set(store.ClockPoll, now) // to tell whom the policy names
-		} else {
-			q.Stop(store.ClockPoll)
+			q.Set(store.ClockTell, now)
 		}
 		if warn := q.ExpiresAt.Add(-warnBefore); warn.After(now) && q.Duration > warnBefore*3/2 {
 			q.Set(store.ClockWarn, warn)
@@ -280,13 +311,15 @@ func (e *Engine) activate(r store.Request) error {
 	return err
 }
 
-// notCreated ends a grant that AWS refused, after a listing proved that nothing came of it. Where something did, it is taken away.
-func (e *Engine) notCreated(ctx context.Context, r store.Request, why string) error {
+// notCreated ends a grant that AWS refused, after a listing proved that nothing came of it. only says that this was the only try: an earlier one
+// whose answer was lost may still come true, so then it is taken away, which looks until that is over.
+func (e *Engine) notCreated(ctx context.Context, r store.Request, why string, only bool) error {
 	there, err := e.assigned(ctx, r)
 	if err != nil {
 		return err
 	}
-	if there {
+	if there || !only {
+		e.Log.Warn("AWS refused a grant after an earlier try whose answer was lost", "request", r.ID, "why", why)
 		return e.beginEnd(r, store.Granting, store.Bot(), store.EndUncertain, nil)
 	}
 	return e.fail(r, why)
@@ -297,8 +330,8 @@ func (e *Engine) fail(r store.Request, why string) error {
 	_, err := e.DB.Transition(e.by(), r.ID, r.State, store.Failed, func(c *store.Change) error {
 		q := c.Request
 		q.End = store.End{Why: "failed", By: store.Bot(), At: c.By.At, Note: why}
-		if q.State != store.Approved {
-			if err := c.Forget(); err != nil {
+		if r.State != store.Approved {
+			if err := c.Forget(false); err != nil {
 				return err
 			}
 		}

@@ -16,19 +16,68 @@ import (
 const mostAsked = 10
 
 // waiting looks after a request that nobody has decided yet.
-func (e *Engine) waiting(ctx context.Context, r store.Request) error {
-	now := e.Now()
+func (e *Engine) waiting(_ context.Context, r store.Request) error {
+	now := e.now()
 	switch {
 	case r.Over(store.ClockExpire, now):
 		_, err := e.DB.Transition(e.by(), r.ID, store.Pending, store.Expired, func(c *store.Change) error {
 			return errors.Join(card(c), asks(c), line(c, NoticeOver, nil), direct(c, NoticeResult, c.Request.Requester.SlackID, nil))
 		})
 		return err
-	case r.Over(store.ClockPoll, now):
-		return e.summon(ctx, r)
 	default:
 		return e.askAgain(r)
 	}
+}
+
+// findPatience is how long people who cannot be found are looked for before those who can are told.
+const findPatience = 5 * time.Minute
+
+// tellStep finds people and tells them, by itself: the directory may be slow, and neither a grant nor a revocation waits for it.
+func (e *Engine) tellStep(ctx context.Context, id store.ID) {
+	r, err := e.DB.Request(id)
+	if err != nil {
+		e.broken("read a request", err)
+		return
+	}
+	if !r.Over(store.ClockTell, e.now()) {
+		return
+	}
+	switch {
+	case r.State == store.Pending:
+		err = e.summon(ctx, r)
+	case r.State.MayHaveAccess():
+		err = e.tellNamed(ctx, r, "begin")
+	default:
+		err = e.tellNamed(ctx, r, "end")
+	}
+	var moved *store.TransitionError
+	if err == nil || ctx.Err() != nil || errors.As(err, &moved) {
+		e.hear()
+		return
+	}
+	e.Log.Warn("people could not be found and will be looked for again", "request", r.ID, "err", err)
+	_, err = e.DB.Touch(e.by(), r.ID, r.State, func(c *store.Change) error {
+		q := c.Request
+		if q.Counts == nil {
+			q.Counts = map[string]int64{}
+		}
+		q.Counts["tell tries"]++
+		next := c.By.At.Add(backoff(int(q.Counts["tell tries"])))
+		q.Set(store.ClockTell, next)
+		e.wake(next)
+		return nil
+	})
+	if err != nil && !errors.As(err, &moved) {
+		e.broken("record that people could not be found", err)
+	}
+}
+
+// patient says whether to look once more for people who could not be found, because a directory did not answer.
+func (e *Engine) patient(since time.Time, failed int) error {
+	if failed > 0 && e.now().Before(since.Add(findPatience)) {
+		return fmt.Errorf("%d people or groups could not be looked up", failed)
+	}
+	return nil
 }
 
 // summon asks the approvers: the manager first, ten at most. It runs after the request stands in the channel, since it needs the directory
@@ -37,7 +86,7 @@ func (e *Engine) summon(ctx context.Context, r store.Request) error {
 	p := e.Policy()
 	s, ok := p.Scenario(r.Scenario)
 	if !ok {
-		_, err := e.DB.Touch(e.by(), r.ID, store.Pending, func(c *store.Change) error { c.Request.Stop(store.ClockPoll); return nil })
+		_, err := e.DB.Touch(e.by(), r.ID, store.Pending, func(c *store.Change) error { c.Request.Stop(store.ClockTell); return nil })
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
@@ -47,7 +96,11 @@ func (e *Engine) summon(ctx context.Context, r store.Request) error {
 		return fmt.Errorf("look up the requester's manager: %w", err)
 	}
 	sets := p.Approvers(s, who(requester))
-	people, silent := e.find(ctx, p, sets.Manager, sets.Sets, r.Requester.UserID)
+	people, silent, failed := e.find(ctx, p, sets.Manager, sets.Sets, r.Requester.UserID)
+	if err := e.patient(r.SubmittedAt, failed); err != nil {
+		return err
+	}
+	silent += failed
 	data := map[string]string{}
 	if sets.ManagerMissing {
 		data["no_manager"] = "true"
@@ -57,27 +110,33 @@ func (e *Engine) summon(ctx context.Context, r store.Request) error {
 	}
 	_, err = e.DB.Touch(e.by(), r.ID, store.Pending, func(c *store.Change) error {
 		c.Request.Asked = people
-		c.Request.Work = store.Work{}
-		c.Request.Stop(store.ClockPoll)
+		c.Request.Stop(store.ClockTell)
 		return errors.Join(c.Log("asked", map[string]string{"people": fmt.Sprint(len(people))}), asks(c), line(c, NoticeAsked, data))
 	})
 	return err
 }
 
 // find finds people in Slack: the manager first, then the sets in their order, at most mostAsked. Whoever cannot be found is left out
-// and counted: the channel has the request as well.
-func (e *Engine) find(ctx context.Context, p *policy.Policy, manager string, sets []string, but string) (people []store.Person, silent int) {
+// and counted: silent have no Slack account, of failed nobody knows. The channel has the request as well.
+func (e *Engine) find(ctx context.Context, p *policy.Policy, manager string, sets []string, but string) (people []store.Person, silent, failed int) {
 	add := func(as string, p store.Principal, err error) {
 		known := func(o store.Person) bool { return o.UserID == p.UserID }
 		switch {
-		case err != nil:
+		case errors.Is(err, store.ErrNobody), errors.Is(err, store.ErrSeveral):
 			silent++
+			return
+		case err != nil:
+			failed++
 			return
 		case !p.Enabled || p.UserID == but || len(people) == mostAsked || slices.ContainsFunc(people, known):
 			return
 		}
 		id, err := e.People.SlackOf(ctx, p)
-		if err != nil || id == "" {
+		if err != nil {
+			failed++
+			return
+		}
+		if id == "" {
 			silent++
 			return
 		}
@@ -98,18 +157,18 @@ func (e *Engine) find(ctx context.Context, p *policy.Policy, manager string, set
 		}
 		for _, g := range p.People[name].Groups {
 			if len(people) == mostAsked {
-				return people, silent
+				return people, silent, failed
 			}
 			members, err := e.Directory.Members(ctx, g, mostAsked+1)
 			if err != nil {
-				silent++
+				failed++
 			}
 			for _, m := range members {
 				add(name, m, nil)
 			}
 		}
 	}
-	return people, silent
+	return people, silent, failed
 }
 
 // askAgain mentions the approvers once more and sets the next reminder.
@@ -143,13 +202,16 @@ func (e *Engine) tellNamed(ctx context.Context, r store.Request, when string) er
 	p := e.Policy()
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
-	people, silent := e.find(ctx, p, "", r.Notify, "")
-	if silent > 0 && r.Work.Attempts < 3 {
-		return fmt.Errorf("find %d of the people to be told", silent)
+	people, _, failed := e.find(ctx, p, "", r.Notify, "")
+	since := r.GrantedAt
+	if when == "end" {
+		since = r.EndedAt
+	}
+	if err := e.patient(since, failed); err != nil {
+		return err
 	}
 	_, err := e.DB.Touch(e.by(), r.ID, r.State, func(c *store.Change) error {
-		c.Request.Stop(store.ClockPoll)
-		c.Request.Work = store.Work{}
+		c.Request.Stop(store.ClockTell)
 		var errs []error
 		to := addresses(p, r.Notify)
 		for _, person := range people {

@@ -23,10 +23,6 @@ const (
 // report reads CloudTrail when its clock says so: first after it was given time to settle, then again for what came late. What a reading
 // found is added, never replaced. With the last one, and no ticket outstanding, the case is closed.
 func (e *Engine) report(ctx context.Context, r store.Request) error {
-	now := e.Now()
-	if r.Over(store.ClockPoll, now) {
-		return e.tellNamed(ctx, r, "end")
-	}
 	p := e.Policy()
 	if len(r.Readings) > len(p.Report.Again) {
 		return e.closeCase(r)
@@ -80,7 +76,7 @@ func (e *Engine) read1(ctx context.Context, r store.Request) store.Reading {
 	}
 	g := report.NewGather(r.Readings)
 	sources := e.Trail.Read(ctx, q, g.Add)
-	return g.Reading(store.Moment(e.Now()), q.From, q.To, sources)
+	return g.Reading(store.Moment(e.now()), q.From, q.To, sources)
 }
 
 // silent says whether nobody answered at all.

@@ -30,6 +30,9 @@ func who(p store.Principal) policy.Person {
 // Submit records a request. a.Who was matched for this submission; everything else in it is input. Errors: FormFaults, *Refusal, or a
 // fault of the store.
 func (e *Engine) Submit(ctx context.Context, by store.By, a Ask) (store.Request, error) {
+	if e.clock.isBack() {
+		return store.Request{}, &Refusal{RefusedState, "The bot's clock was set back, so nothing new is granted until it is right. Tell whoever runs Breakglass; sessions that are open end on time."}
+	}
 	p := e.Policy()
 	r, faults := e.read(p, a)
 	if len(faults) > 0 {
@@ -63,7 +66,7 @@ func (e *Engine) Submit(ctx context.Context, by store.By, a Ask) (store.Request,
 func (e *Engine) read(p *policy.Policy, a Ask) (store.Request, FormFaults) {
 	var faults FormFaults
 	fault := func(field, why string) { faults = append(faults, FormFault{field, why}) }
-	r := store.Request{Requester: a.Person, Policy: p.Hash, Context: a.Context, SubmittedAt: store.Moment(e.Now())}
+	r := store.Request{Requester: a.Person, Policy: p.Hash, Context: a.Context, SubmittedAt: store.Moment(e.now())}
 
 	s, ok := p.Scenario(a.Scenario)
 	if !ok {
@@ -132,14 +135,15 @@ func (e *Engine) begin(c *store.Change, p *policy.Policy, s policy.Scenario) err
 			return &Refusal{RefusedOpen, fmt.Sprintf("%s is the same request and is %s already.", o.ID, o.State)}
 		}
 	}
-	r.Set(store.ClockPoll, now)
 	if r.State == store.Pending {
+		r.Set(store.ClockTell, now)
 		r.Set(store.ClockExpire, now.Add(p.Requests.Expire))
 		if len(p.Requests.Remind) > 0 {
 			r.Set(store.ClockRemind, now.Add(p.Requests.Remind[0]))
 		}
 		return card(c)
 	}
+	r.Set(store.ClockPoll, now)
 	return errors.Join(
 		card(c),
 		c.Tell(store.Notice{Kind: NoticeTierZero, Lane: lane(r, "incidents")}),
@@ -190,7 +194,7 @@ func mail(c *store.Change, what string, to []string) error {
 	if len(to) == 0 {
 		return nil
 	}
-	return c.Tell(store.Notice{Kind: NoticeMail, Lane: lane(c.Request, "mail"), To: strings.Join(to, ","), Data: map[string]string{"what": what}})
+	return c.Tell(store.Notice{Kind: NoticeMail, Lane: string(c.Request.ID) + mailLane, To: strings.Join(to, ","), Data: map[string]string{"what": what}})
 }
 
 func clip(s string, most int) string {

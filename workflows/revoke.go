@@ -9,12 +9,17 @@ import (
 	"breakglass/store"
 )
 
-// beginEnd moves a session into revoking: from here on taking the access away never gives up. seq is the click that asked for it, if one did.
+// beginEnd moves a session into revoking: from here on taking the access away never gives up. click is what asked for it, if one did.
 func (e *Engine) beginEnd(r store.Request, from store.State, by store.Actor, why string, click *store.Click) error {
-	_, err := e.DB.Transition(store.By{Actor: by, At: store.Moment(e.Now())}, r.ID, from, store.Revoking, func(c *store.Change) error {
+	_, err := e.DB.Transition(store.By{Actor: by, At: store.Moment(e.now())}, r.ID, from, store.Revoking, func(c *store.Change) error {
 		q := c.Request
 		q.End = store.End{Why: why, By: by, At: c.By.At}
 		q.Work = store.Work{Since: c.By.At}
+		if from == store.Granting { // what was asked for and not seen may still come true
+			if q.Work.Creating = r.Work.Change; r.Work.Change == "" {
+				q.Work.Doubt = c.By.At.Add(doubtFor)
+			}
+		}
 		q.Stop(store.ClockEnd, store.ClockWarn)
 		q.Set(store.ClockPoll, c.By.At)
 		a, err := c.Remove()
@@ -35,8 +40,8 @@ func (e *Engine) beginEnd(r store.Request, from store.State, by store.Actor, why
 }
 
 // watch looks after a session while it lasts.
-func (e *Engine) watch(ctx context.Context, r store.Request) error {
-	now := e.Now()
+func (e *Engine) watch(_ context.Context, r store.Request) error {
+	now := e.now()
 	switch {
 	case r.Over(store.ClockEnd, now):
 		return e.beginEnd(r, store.Active, store.Bot(), store.EndExpired, nil)
@@ -46,10 +51,15 @@ func (e *Engine) watch(ctx context.Context, r store.Request) error {
 			return errors.Join(c.Log(store.EventReminded, map[string]string{"of": "the end"}), direct(c, NoticeWarning, c.Request.Requester.SlackID, nil))
 		})
 		return err
-	default:
-		return e.tellNamed(ctx, r, "begin")
 	}
+	return fmt.Errorf("%s is active and due: nothing is known to do", r.ID)
 }
+
+// doubtFor is how long a creation whose answer was lost may take to come true. Nothing is taken for gone before.
+const doubtFor = 5 * time.Minute
+
+// doubtPause is between two looks meanwhile.
+const doubtPause = 15 * time.Second
 
 // revoke takes the access away and proves it. Absence in the listing decides, whatever the status of a change says.
 func (e *Engine) revoke(ctx context.Context, r store.Request) error {
@@ -58,12 +68,18 @@ func (e *Engine) revoke(ctx context.Context, r store.Request) error {
 		return err
 	}
 	switch {
+	case a.Removing == r.ID:
 	case a.Standing || r.Standing:
 		return e.ended(r, map[string]string{"standing": "true"})
-	case a.Removing != r.ID && len(a.Live) > 0:
+	case len(a.Live) > 0:
 		return e.ended(r, map[string]string{"shared": string(a.Live[0])})
-	case a.Removing != r.ID && a.Removing != "":
+	case a.Removing != "":
 		return e.ended(r, map[string]string{"shared": string(a.Removing)})
+	}
+	if r.Work.Creating != "" {
+		if done, err := e.creationOver(ctx, r); err != nil || !done {
+			return err
+		}
 	}
 	if r.Work.Change == "" {
 		if r, err = e.unassign(ctx, r); err != nil {
@@ -71,14 +87,10 @@ func (e *Engine) revoke(ctx context.Context, r store.Request) error {
 		}
 	}
 	if r.Work.Change != "" {
-		p, why, err := e.follow(ctx, r.Work.Change, true)
-		switch {
-		case err != nil && !errors.Is(err, store.ErrGone):
-			return err
-		case err == nil && p == store.Underway:
+		if p, why, err := e.follow(ctx, r.Work.Change, true); err == nil && p == store.Underway {
 			return e.later(r, false)
-		case err == nil && p == store.Refused:
-			e.Log.Warn("AWS reports a failed removal; the listing decides", "request", r.ID, "reason", why)
+		} else if err != nil && !errors.Is(err, store.ErrGone) || p == store.Refused {
+			e.Log.Warn("the removal cannot be followed, or AWS reports that it failed; the listing decides", "request", r.ID, "reason", why, "err", err)
 		}
 	}
 	there, err := e.assigned(ctx, r)
@@ -86,9 +98,33 @@ func (e *Engine) revoke(ctx context.Context, r store.Request) error {
 		return err
 	}
 	if there {
-		return e.later(r, true) // AWS says it is done and still lists it: ask again
+		return e.later(r, true) // whatever AWS says of the change: ask again
+	}
+	if now := e.now(); now.Before(r.Work.Doubt) {
+		_, err := e.DB.Touch(e.by(), r.ID, store.Revoking, func(c *store.Change) error {
+			c.Request.Work.Change = ""
+			c.Request.Set(store.ClockPoll, now.Add(doubtPause))
+			return nil
+		})
+		return err
 	}
 	return e.ended(r, nil)
+}
+
+// creationOver follows a creation that was under way when the end began: taking away what is not there yet takes nothing away.
+func (e *Engine) creationOver(ctx context.Context, r store.Request) (done bool, err error) {
+	p, _, err := e.follow(ctx, r.Work.Creating, false)
+	if err == nil && p == store.Underway {
+		return false, e.later(r, false)
+	}
+	_, terr := e.DB.Touch(e.by(), r.ID, store.Revoking, func(c *store.Change) error {
+		w := &c.Request.Work
+		if w.Creating = ""; err != nil || p == store.Forgotten { // nobody knows how it stands: look for as long as it may take
+			w.Doubt = c.By.At.Add(doubtFor)
+		}
+		return nil
+	})
+	return false, terr // with the record as it is now
 }
 
 // unassign asks for the removal. A change stays "" where there was nothing to remove.
@@ -102,7 +138,7 @@ func (e *Engine) unassign(ctx context.Context, r store.Request) (store.Request, 
 	if err != nil {
 		return r, fmt.Errorf("delete the assignment: %w", err)
 	}
-	e.meters.lateness.Observe(max(0, e.Now().Sub(r.ExpiresAt).Seconds()))
+	e.meters.lateness.Observe(max(0, e.now().Sub(r.ExpiresAt).Seconds()))
 	return e.DB.Touch(e.by(), r.ID, store.Revoking, func(c *store.Change) error {
 		c.Request.Work.Change = change
 		return c.Log(store.EventOutcome, map[string]string{"effect": "unassign", "change": change})
@@ -120,14 +156,17 @@ func (e *Engine) ended(r store.Request, data map[string]string) error {
 		q.Stop(store.ClockPoll)
 		q.Set(store.ClockReport, now.Add(p.Report.Settle))
 		if len(q.Notify) > 0 {
-			q.Set(store.ClockPoll, now)
+			q.Set(store.ClockTell, now)
 		}
-		outcome := map[string]string{"effect": "unassign", "verified": "absent"}
+		outcome := map[string]string{"effect": "unassign"}
 		for k, v := range data {
 			outcome[k] = v
 		}
+		if len(data) == 0 {
+			outcome["verified"] = "absent"
+		}
 		errs := []error{
-			c.Forget(), c.Log(store.EventOutcome, outcome), card(c), pass(c), line(c, NoticeEnded, data),
+			c.Forget(false), c.Log(store.EventOutcome, outcome), card(c), pass(c), line(c, NoticeEnded, data),
 			direct(c, NoticeGoodbye, q.Requester.SlackID, data),
 		}
 		if !late.IsZero() {
@@ -192,7 +231,7 @@ func (e *Engine) ForceClose(by store.By, id store.ID, verified string) error {
 		q.Stop(store.ClockPoll)
 		q.Set(store.ClockReport, c.By.At.Add(p.Report.Settle))
 		return errors.Join(
-			c.Forget(), c.Log(store.EventOutcome, map[string]string{"effect": "unassign", "forced": verified}),
+			c.Forget(true), c.Log(store.EventOutcome, map[string]string{"effect": "unassign", "forced": verified}),
 			card(c), pass(c), line(c, NoticeEnded, map[string]string{"forced": verified}),
 			c.Tell(store.Notice{Kind: NoticeUnstuck, Lane: lane(q, "incidents"), Data: map[string]string{"forced": verified}}),
 		)

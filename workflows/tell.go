@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +29,9 @@ const sayPatience = 30 * time.Second
 
 // storePause is how long a lane waits when its notice could not be recorded.
 const storePause = 5 * time.Second
+
+// mailLane ends the names of the lanes of e-mail: a mail server that hangs must not hold up Slack.
+const mailLane = " mail"
 
 // noticesAtOnce is how much of the outbox is read in one go.
 const noticesAtOnce = 1000
@@ -58,7 +62,7 @@ func (e *Engine) pump(ctx context.Context) {
 		}
 	}
 	var ready []string
-	now := e.Now()
+	now := e.now()
 	for name, queue := range o.lanes {
 		if queue[0].NotUntil.After(now) {
 			e.wake(queue[0].NotUntil)
@@ -69,7 +73,11 @@ func (e *Engine) pump(ctx context.Context) {
 	slices.SortFunc(ready, func(a, b string) int { return cmp.Compare(o.lanes[a][0].Seq, o.lanes[b][0].Seq) })
 	o.mu.Unlock()
 	for _, name := range ready {
-		e.spawn("lane "+name, e.rooms.voices, func(ctx context.Context) { e.drain(ctx, name) }, nil)
+		room := e.rooms.voices
+		if strings.HasSuffix(name, mailLane) {
+			room = e.rooms.mails
+		}
+		e.spawn("lane "+name, room, func(ctx context.Context) { e.drain(ctx, name) }, nil)
 	}
 }
 
@@ -105,7 +113,7 @@ func (o *outbox) put(name string, n store.Notice) {
 func (e *Engine) drain(ctx context.Context, name string) {
 	for ctx.Err() == nil {
 		n, rest, ok := e.outbox.head(name)
-		if !ok || n.NotUntil.After(e.Now()) {
+		if !ok || n.NotUntil.After(e.now()) {
 			return
 		}
 		if superseded(n, rest) {
@@ -121,7 +129,7 @@ func (e *Engine) drain(ctx context.Context, name string) {
 		}
 		later, ended := e.say(ctx, n)
 		if !ended {
-			if now := e.Now(); !later.NotUntil.After(now) { // the store failed: that makes no hot loop
+			if now := e.now(); !later.NotUntil.After(now) { // the store failed: that makes no hot loop
 				later.NotUntil = now.Add(storePause)
 				e.wake(later.NotUntil)
 			}
@@ -203,7 +211,7 @@ func (e *Engine) said(n store.Notice, stands store.Ref, err error) (later store.
 	}
 	e.meters.told.WithLabelValues(n.Kind, "postponed").Inc()
 	e.Log.Warn("a message waits", "request", n.Request, "notice", n.Kind, "for", fmt.Sprint(wait), "err", err)
-	until := e.Now().Add(wait)
+	until := e.now().Add(wait)
 	if err := e.DB.Postpone(e.by(), n.Seq, until, !u.Certain, brief(err)); err != nil {
 		e.broken("postpone a notice", err)
 	}

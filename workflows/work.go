@@ -13,43 +13,57 @@ import (
 type claim struct{ again bool }
 
 // rooms bound how much goes on at once, each kind for itself: grants that hang on AWS must not stand in the way of revocations,
-// nor a slow reading of CloudTrail in the way of either. Steps mostly wait; the adapters keep AWS's quotas.
+// nor a slow reading of CloudTrail or a mail server that hangs in the way of anything. Steps mostly wait; the adapters keep AWS's quotas.
 type rooms struct {
-	clicks, grants, ends, quiet, voices chan struct{}
+	clicks, grants, ends, quiet, tells, reports, voices, mails chan struct{}
 }
 
 func newRooms() rooms {
 	of := func(n int) chan struct{} { return make(chan struct{}, n) }
-	return rooms{clicks: of(64), grants: of(32), ends: of(64), quiet: of(16), voices: of(4)}
+	return rooms{clicks: of(64), grants: of(32), ends: of(64), quiet: of(16), tells: of(16), reports: of(8), voices: of(4), mails: of(2)}
 }
 
-// kick begins the next step of a request, unless somebody is at it: they will look once more.
+// kick begins the next step of a request, unless somebody is at it: they will look once more. Telling people has a claim of its own: it
+// waits for the directory, and no end of a session may wait for that.
 func (e *Engine) kick(r store.Request) {
-	e.spawn(string(r.ID), e.room(r), func(ctx context.Context) { e.step(ctx, r.ID) }, nil)
+	now := e.now()
+	if r.Over(store.ClockTell, now) {
+		e.spawn("tell "+string(r.ID), e.rooms.tells, func(ctx context.Context) { e.tellStep(ctx, r.ID) }, nil)
+	}
+	if due := r.DueBut(store.ClockTell); due != 0 && due <= now.UnixNano() {
+		e.spawn(string(r.ID), e.room(r.State), func(ctx context.Context) { e.step(ctx, r.ID) }, nil)
+	}
 }
 
 func (e *Engine) kickClick(c store.Click) {
 	e.spawn(fmt.Sprintf("click %d", c.Seq), e.rooms.clicks, func(ctx context.Context) { e.click(ctx, c) }, nil)
 }
 
-func (e *Engine) room(r store.Request) chan struct{} {
-	switch {
-	case r.State == store.Active, r.State == store.Revoking, r.State == store.Granting && r.Over(store.ClockEnd, e.Now()):
+func (e *Engine) room(s store.State) chan struct{} {
+	switch s {
+	case store.Active, store.Revoking:
 		return e.rooms.ends
-	case r.State == store.Approved, r.State == store.Granting:
+	case store.Approved, store.Granting:
 		return e.rooms.grants
+	case store.Revoked, store.Reported:
+		return e.rooms.reports
 	}
 	return e.rooms.quiet
 }
 
-func (e *Engine) busy(name string) bool {
+// passOver says whether a sweep need not look at a request: somebody is at it, who will look once more, or there is no room for its kind.
+func (e *Engine) passOver(d store.Due) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	c := e.claimed[name]
-	if c != nil {
+	if c := e.claimed[string(d.ID)]; c != nil {
 		c.again = true
+		return e.claimed["tell "+string(d.ID)] != nil
 	}
-	return c != nil
+	if room := e.room(d.State); len(room) == cap(room) {
+		e.full = true
+		return true
+	}
+	return false
 }
 
 // spawn runs fn in a goroutine unless somebody works on the same thing, who then looks once more, or there is no room; then a sweep

@@ -239,8 +239,7 @@ func (r *run) now() time.Time {
 	defer r.mu.Unlock()
 	r.looks++
 	if r.w.tell {
-		data, _ := os.ReadFile(r.path)
-		r.marks = append(r.marks, fmt.Sprint(txid(data), r.outs.Load()))
+		r.marks = append(r.marks, fmt.Sprint(txid(head(r.path)), r.outs.Load()))
 	}
 	if r.dieAt > 0 && r.looks == r.dieAt && !r.dead.Load() {
 		data, err := os.ReadFile(r.path)
@@ -251,6 +250,16 @@ func (r *run) now() time.Time {
 		r.dead.Store(true)
 	}
 	return time.Now().Add(-time.Duration(r.w.back.Load()))
+}
+
+// head is the part of a bbolt file that says which transaction is its newest.
+func head(path string) []byte {
+	data := make([]byte, 8192)
+	if f, err := os.Open(path); err == nil {
+		defer f.Close()
+		_, _ = f.ReadAt(data, 0)
+	}
+	return data
 }
 
 // txid is the newest transaction in a bbolt file.
@@ -444,7 +453,7 @@ func (r *run) Read(ctx context.Context, q store.Query, each func(store.Record)) 
 
 func (r *run) bound() error {
 	if time.Since(r.begun) < r.w.bindAfter {
-		return errors.New("no answer from Slack yet")
+		return workflows.ErrNotYet
 	}
 	return nil
 }

@@ -18,6 +18,10 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"breakglass/deploy/manifest"
 )
 
 // picture is where TestBrowser puts the README's picture. A relative path starts at this folder:
@@ -34,28 +38,59 @@ const patience = 15 * time.Second
 func TestBrowser(t *testing.T) {
 	e := openSandbox(t, findBrowser(t))
 
+	e.words()
 	e.dana()
 	e.deciders()
 	e.work()
 	e.end()
 	e.noTrouble()
+	e.paint()
+}
+
+// words holds the page's list of commands and shortcuts, which it keeps for itself, against the app's manifest.
+func (e *eyes) words() {
+	e.t.Helper()
+	var commands, shortcuts []string
+	app := manifest.App()
+	for _, c := range app.Features.Commands {
+		commands = append(commands, c.Command)
+	}
+	for _, s := range app.Features.Shortcuts {
+		if s.Type == "global" {
+			shortcuts = append(shortcuts, "shortcut-"+s.CallbackID+" "+s.Name)
+		}
+	}
+	for _, c := range []struct {
+		what, has string
+		want      []string
+	}{
+		{"commands", `[...new Set(JSON.parse(document.querySelector(".commands").textContent).map(c => c.Line.split(" ")[0]))]`, commands},
+		{"shortcuts", `all('[data-testid^="shortcut-"]').map(el => el.dataset.testid + " " + el.querySelector(".name").innerText)`, shortcuts},
+	} {
+		got, err := evaluate[[]string](e, c.has)
+		if err != nil {
+			e.fail("the page's %s: %v", c.what, err)
+		}
+		if diff := cmp.Diff(c.want, got, cmpopts.SortSlices(strings.Compare)); diff != "" {
+			e.t.Errorf("the manifest's %s and the page's (-manifest +page):\n%s", c.what, diff)
+		}
+	}
 }
 
 // dana asks. What is wrong with the ticket is said in the form, and what she typed stays there.
 func (e *eyes) dana() {
-	const reason = "api is down <script>alert(1)</script> & nobody else is awake"
-	e.click("person-dana")
-	e.click("channel-platform-support")
+	const reason = "Logins time out for <everybody> since 01:40 & the on-call does not answer"
+	e.be("dana", "channel-platform-support")
 	e.keys("composer", "/breakglass")
 	e.click("send")
 	e.choose("field-Scenario", "EC2")
-	e.search("field-Account", "wealth", "prod-wealth")
-	e.choose("field-Duration", "1 h")
+	e.choose("field-Account", "prod-wealth")
+	e.search("field-Duration", "1h", "1 hour")
 	e.keys("field-Reason", reason)
 	e.keys("field-Ticket", "ops one")
 	e.click("submit")
 	e.sees("error-Ticket", "OPS")
-	for field, want := range map[string]string{"field-Reason": reason, "field-Ticket": "ops one", "field-Account": "prod-wealth"} {
+	for field, want := range map[string]string{"field-Reason": reason, "field-Ticket": "ops one", "field-Duration": "1 hour"} {
 		e.holds("what was typed in "+field, fmt.Sprintf(`at(%q)?.value.includes(%q)`, field, want))
 	}
 	e.keys("field-Ticket", "OPS-1")
@@ -66,25 +101,26 @@ func (e *eyes) dana() {
 
 // deciders are the one who has no say, and the one who has.
 func (e *eyes) deciders() {
-	e.click("person-oscar")
-	e.click("channel-platform-support")
+	e.be("oscar", "channel-platform-support")
 	e.click("button-Approve")
-	e.sees("message[data-ephemeral]", "Oscar")
-	e.click("person-lee")
-	e.click("channel-dm")
+	e.click("confirm-ok") // prod-wealth is sensitive
+	e.sees("message[data-ephemeral]", "Your word does not count", "manager")
+	e.be("lee", "channel-dm")
 	e.sees("message", "Dana Ruiz", "prod-wealth")
 	e.click("button-Approve")
+	e.click("confirm-ok") // prod-wealth is sensitive
 	e.holds("the buttons are gone", `!at("button-Approve")`)
 }
 
 // work is what Dana does with it: one thing that the permission set allows, and one that it does not.
 func (e *eyes) work() {
 	const set = "prod-wealth-Forge-Prod-BreakGlass-EC2"
-	e.click("person-dana")
-	e.click("channel-dm")
+	e.be("dana", "channel-dm")
 	e.sees("message", "aws", "prod-wealth")
 	e.click("tab-access")
 	e.click("signin-" + set)
+	e.click("act-list-buckets")
+	e.sees("tried[data-allowed=true]", "s3:ListBuckets")
 	e.click("act-stop-instance")
 	e.sees("tried[data-allowed=true]", "ec2:StopInstances")
 	e.click("act-create-user")
@@ -96,8 +132,335 @@ func (e *eyes) end() {
 	e.click("skip-1h")
 	e.gone("access-prod-wealth-Forge-Prod-BreakGlass-EC2")
 	e.sees("access", "Nothing.")
-	e.click("skip-30m")
-	e.click("channel-platform-support")
+	e.be("dana", "channel-platform-support")
 	e.click("replies")
-	e.sees("thread-message", "iam:CreateUser")
+	e.sees("thread-message", "Access has ended", "Identity Center no longer lists it") // the settling time counts from here
+	e.click("skip-30m")
+	e.sees("thread-message", "What was done", "iam:CreateUser", "AccessDenied", "ec2:StopInstances")
+	e.holds("all five steps of the walk are ticked off", `all('[data-testid^="walk-"][data-done="true"]').length === 5`)
+}
+
+// noTrouble checks what a person does not see: the page drew every block it was given, and the browser had nothing to complain of, such as an
+// exception, a request that failed or a violation of the Content-Security-Policy.
+func (e *eyes) noTrouble() {
+	e.t.Helper()
+	e.gone("unsupported")
+	if said := e.console.String(); said != "" {
+		e.fail("the browser's console has:\n%s", said)
+	}
+}
+
+// paint writes the README's picture, where it was asked for: the end of the story, in its thread and on the AWS side.
+func (e *eyes) paint() {
+	e.t.Helper()
+	if *picture == "" {
+		return
+	}
+	e.click("walk-dismiss")
+	e.holds("the last notice went away", `document.getElementById("toast").hidden`)
+	e.holds("nothing has the focus and the thread is at its end", `(() => {
+		document.activeElement?.blur();
+		const thread = at("thread").querySelector(".scroll");
+		thread.scrollTop = thread.scrollHeight;
+		return true;
+	})()`)
+	err := chromedp.Do(e.ctx, chromedp.MouseEvent(chromedp.MouseMoved, 700, 16))
+	if err != nil {
+		e.fail("move the mouse away: %v", err)
+	}
+	shot, err := chromedp.Run(e.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		e.fail("the picture: %v", err)
+	}
+	if err := os.WriteFile(*picture, shot, 0o644); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+// eyes is a person before a browser that shows the sandbox's page.
+type eyes struct {
+	t       *testing.T
+	ctx     context.Context
+	console lockedBuffer // what went wrong in the page, as the browser says
+	program lockedBuffer // what the sandbox wrote to its standard error
+}
+
+// findBrowser is the path of a Chromium. A test that must run does not skip for want of one.
+func findBrowser(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if strings.Contains(os.Getenv("BREAKGLASS_MUST_RUN"), "browser") {
+		t.Fatal("there is no Chromium here, and BREAKGLASS_MUST_RUN says that this test must run")
+	}
+	t.Skip("skipped: no Chromium here")
+	return ""
+}
+
+// openSandbox starts the real program and a browser with nothing in its memory, and opens the page.
+func openSandbox(t *testing.T, browser string) *eyes {
+	t.Helper()
+	e := &eyes{t: t}
+	url := e.start()
+	dir := t.TempDir()
+	base, stop := context.WithTimeout(context.Background(), 2*time.Minute)
+	t.Cleanup(stop)
+	opts := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(browser), chromedp.UserDataDir(filepath.Join(dir, "profile")), chromedp.Env("HOME="+dir),
+		chromedp.NoSandbox, // CI runs as root, where Chromium has none
+		chromedp.DisableGPU, chromedp.WindowSize(1440, 900),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("lang", "en-US"))
+	alloc, stopAlloc := chromedp.NewExecAllocator(base, opts...)
+	t.Cleanup(stopAlloc)
+	ctx, stopTab := chromedp.NewContext(alloc)
+	e.ctx = ctx
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1440, 900)); err != nil {
+		t.Fatalf("start %s: %v", browser, err)
+	}
+	messages := chromedp.Console(ctx)
+	heard := make(chan struct{})
+	go func() {
+		defer close(heard)
+		for m, err := range messages {
+			if err != nil {
+				return
+			}
+			switch m.Type {
+			case chromedp.ConsoleError, chromedp.ConsoleException, chromedp.ConsoleWarning:
+				fmt.Fprintf(&e.console, "%s %s (%s:%d)\n", m.Source, m, m.URL, m.Line)
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		stopTab()
+		<-heard
+	})
+	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
+		t.Fatalf("open %s: %v", url, err)
+	}
+	e.holds("the bot is connected", `at("bot")?.dataset.connected === "true"`)
+	return e
+}
+
+// start runs the sandbox, and returns the address it prints when it is up.
+func (e *eyes) start() string {
+	e.t.Helper()
+	bin, err := binary()
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	cmd := exec.Command(bin, "sandbox", "--listen", "127.0.0.1:0")
+	cmd.Dir, cmd.Stderr = e.t.TempDir(), &e.program
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		e.t.Fatal(err)
+	}
+	address := make(chan string, 1)
+	ended := make(chan error, 1)
+	go func() {
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			if found := regexp.MustCompile(`http://127\.0\.0\.1:\d+`).FindString(lines.Text()); found != "" {
+				address <- found
+			}
+		}
+		ended <- cmd.Wait()
+	}()
+	e.t.Cleanup(func() { e.stop(cmd.Process, ended) })
+	select {
+	case url := <-address:
+		return url
+	case err := <-ended:
+		ended <- err
+		e.t.Fatalf("the sandbox ended: %v\n%s", err, e.program.String())
+	case <-time.After(patience):
+		e.t.Fatalf("the sandbox prints no address:\n%s", e.program.String())
+	}
+	return ""
+}
+
+// stop ends the sandbox as Ctrl-C does.
+func (e *eyes) stop(p *os.Process, ended <-chan error) {
+	_ = p.Signal(syscall.SIGINT)
+	select {
+	case err := <-ended:
+		if err != nil && !e.t.Failed() {
+			e.t.Errorf("after Ctrl-C: %v\n%s", err, e.program.String())
+		}
+	case <-time.After(patience):
+		_ = p.Kill()
+		e.t.Errorf("the sandbox does not end on Ctrl-C:\n%s", e.program.String())
+	}
+	if e.t.Failed() {
+		e.t.Logf("the sandbox wrote:\n%s", tail(e.program.String(), 4000))
+	}
+}
+
+// looking is what the conditions of this test are written with. A name is a data-testid, attributes may follow it in brackets; of several
+// elements the last is meant, which is the newest. Only what can be seen counts.
+const looking = `
+const shown = el => el.checkVisibility({ visibilityProperty: true, opacityProperty: true });
+const all = name => {
+  const [, id, rest] = name.match(/^([^\[]*)(.*)$/);
+  return [...document.querySelectorAll((id ? '[data-testid="' + CSS.escape(id) + '"]' : '') + rest)].filter(shown);
+};
+const at = name => all(name).at(-1);
+const says = (name, words) => all(name).some(el => words.every(w => el.innerText.includes(w)));
+// hit is a point of the element at which a click reaches it, once it has come to rest.
+const hit = async name => {
+  at(name)?.scrollIntoView({ block: 'nearest' });
+  const place = () => {
+    const el = at(name), box = el?.getBoundingClientRect();
+    if (!box || el.disabled) return null;
+    const x = box.x + box.width / 2, y = box.y + box.height / 2;
+    return el.contains(document.elementFromPoint(x, y)) ? [x, y] : null;
+  };
+  const before = place();
+  await new Promise(requestAnimationFrame);
+  const now = place();
+  return before && now && before[0] === now[0] && before[1] === now[1] ? now : null;
+};
+`
+
+// evaluate has the page compute an expression in the page.
+func evaluate[T any](e *eyes, expression string) (T, error) {
+	return chromedp.Run(e.ctx, chromedp.Evaluate[T]("(async () => {"+looking+"return ("+expression+");})()", chromedp.EvalAwaitPromise))
+}
+
+// until evaluates until there is an answer, or patience has run out.
+func until[T any](e *eyes, what, expression string, good func(T) bool) T {
+	e.t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		got, err := evaluate[T](e, expression)
+		if err != nil {
+			e.fail("%s: %v", what, err)
+		}
+		if good(got) {
+			return got
+		}
+		select {
+		case <-deadline:
+			e.fail("never: %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+func (e *eyes) holds(what, condition string) {
+	e.t.Helper()
+	until(e, what, "!!("+condition+")", func(yes bool) bool { return yes })
+}
+
+func (e *eyes) sees(name string, words ...string) {
+	e.t.Helper()
+	list, err := json.Marshal(words)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	e.holds(fmt.Sprintf("a %s that says %q", name, words), fmt.Sprintf("says(%q, %s)", name, list))
+}
+
+func (e *eyes) gone(name string) {
+	e.t.Helper()
+	e.holds("no "+name+" any more", fmt.Sprintf("!at(%q)", name))
+}
+
+// be is another person, or the same elsewhere. Each step waits for the page, whose links are those of the person it shows.
+func (e *eyes) be(who, room string) {
+	e.t.Helper()
+	e.click("person-" + who)
+	e.holds("the page is of "+who, fmt.Sprintf(`document.getElementById("app").dataset.as === %q`, who))
+	e.click(room)
+	e.holds(room+" is open", fmt.Sprintf(`at(%q)?.classList.contains("chosen")`, room))
+}
+
+// click presses the left button over the element, when a person could.
+func (e *eyes) click(name string) {
+	e.t.Helper()
+	xy := until(e, "a "+name+" to click on", fmt.Sprintf("await hit(%q)", name), func(xy []float64) bool { return len(xy) == 2 })
+	if err := chromedp.Do(e.ctx, chromedp.MouseClickXY(xy[0], xy[1])); err != nil {
+		e.fail("click %s: %v", name, err)
+	}
+}
+
+// keys types into a field, over what is in it.
+func (e *eyes) keys(name, text string) {
+	e.t.Helper()
+	e.click(name)
+	err := chromedp.Do(e.ctx, chromedp.KeyEvent("a", chromedp.KeyModifiers(chromedp.ModifierCtrl)), chromedp.KeyEvent(text))
+	if err != nil {
+		e.fail("type into %s: %v", name, err)
+	}
+	e.holds(name+" has what was typed", fmt.Sprintf("at(%q)?.value === %q", name, text))
+}
+
+// choose picks from a select, whose list the browser draws outside of the page, the first option that has the words.
+func (e *eyes) choose(name, words string) {
+	e.t.Helper()
+	e.holds(fmt.Sprintf("%s offers %q", name, words), fmt.Sprintf(`[...at(%q)?.options ?? []].find(o => o.text.includes(%q))`, name, words))
+	e.holds("it is chosen", fmt.Sprintf(`(() => {
+		const el = at(%q);
+		el.focus();
+		el.value = [...el.options].find(o => o.text.includes(%q)).value;
+		el.dispatchEvent(new Event('input', { bubbles: true }));
+		el.dispatchEvent(new Event('change', { bubbles: true }));
+		return true;
+	})()`, name, words))
+}
+
+// search types into a search list and picks what it offers.
+func (e *eyes) search(name, typed, want string) {
+	e.t.Helper()
+	e.click(name)
+	if err := chromedp.Do(e.ctx, chromedp.KeyEvent(typed)); err != nil {
+		e.fail("search %s: %v", name, err)
+	}
+	e.click(fmt.Sprintf(`[data-testid^="option-"][data-text*=%q]`, want))
+	e.holds("it is chosen", fmt.Sprintf("at(%q)?.value.includes(%q)", name, want))
+}
+
+// fail ends the test with what the page shows, in words and as a picture.
+func (e *eyes) fail(format string, args ...any) {
+	e.t.Helper()
+	text, err := evaluate[string](e, "document.body.innerText")
+	if err != nil {
+		text = "(" + err.Error() + ")"
+	}
+	where := "no picture"
+	if shot, err := chromedp.Run(e.ctx, chromedp.CaptureScreenshot()); err == nil {
+		// Not in t.TempDir, which goes away with the test.
+		if dir, err := os.MkdirTemp("", "breakglass-browser-"); err == nil {
+			where = filepath.Join(dir, "page.png")
+			if err := os.WriteFile(where, shot, 0o600); err != nil {
+				where = err.Error()
+			}
+		}
+	}
+	e.t.Fatalf("%s\nthe page: %s\nconsole:\n%s\nits text:\n%s", fmt.Sprintf(format, args...), where, e.console.String(), tail(text, 6000))
+}
+
+// lockedBuffer is written by one goroutine and read by another.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }

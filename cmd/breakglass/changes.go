@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
 	"strings"
 
 	"breakglass/handlers"
@@ -17,32 +16,24 @@ import (
 // factPolicy keeps the text of the policy in force, so that the next start can tell what is different.
 const factPolicy = "policy"
 
-// announcePolicy compares the policy with the last one in force and tells the requests channel of every difference.
-func (p *program) announcePolicy(by store.By, pol *policy.Policy) error {
-	text, known, err := p.db.Fact(factPolicy)
-	if err != nil {
+// announcePolicy compares a policy with the last one in force and tells the requests channel of every difference, in one transaction with the note that it
+// is in force now. text is what it was read from.
+func (p *program) announcePolicy(by store.By, pol *policy.Policy, text []byte) error {
+	was, known, err := p.db.Fact(factPolicy)
+	if err != nil || known && was == string(text) {
 		return err
 	}
-	now, err := os.ReadFile(p.env.Policy)
-	if err != nil {
-		return usagef("read the policy: %w", err)
-	}
-	if known && text == string(now) {
-		return nil
-	}
 	data := map[string]string{"hash": pol.Hash}
-	if known {
-		diff := []string{"the former one can no longer be read"}
-		if was, err := policy.Parse("the former policy", []byte(text)); err == nil {
-			diff = policy.Diff(was, pol)
-		}
-		data["diff"] = strings.Join(diff, "\n")
-		n := store.Notice{Kind: workflows.NoticePolicy, Lane: "policy", Data: data}
-		if err := p.db.Tell(by, n, store.EventPolicy, data); err != nil {
-			return err
-		}
+	if !known {
+		return p.db.SetFact(by, factPolicy, string(text), store.EventPolicy, data)
 	}
-	return p.db.SetFact(by, factPolicy, string(now), store.EventPolicy, map[string]string{"hash": pol.Hash})
+	diff := []string{"the former one can no longer be read"}
+	if old, err := policy.Parse("the former policy", []byte(was)); err == nil {
+		diff = policy.Diff(old, pol)
+	}
+	data["diff"] = strings.Join(diff, "\n")
+	n := &store.Notice{Kind: workflows.NoticePolicy, Lane: "policy", Data: data}
+	return p.db.Announce(by, factPolicy, string(text), store.EventPolicy, data, n)
 }
 
 // watchPolicy takes up a changed policy when told to. A faulty one is refused and the old one stays in force.
@@ -60,12 +51,12 @@ func (p *program) watchPolicy(ctx context.Context) {
 }
 
 func (p *program) reload() error {
-	pol, err := readPolicy(p.env.Policy)
+	pol, text, err := readPolicy(p.env.Policy)
 	if err != nil {
 		return err
 	}
 	by := store.By{Actor: store.Officer("SIGHUP"), At: store.Moment(p.now())}
-	if err := p.announcePolicy(by, pol); err != nil {
+	if err := p.announcePolicy(by, pol, text); err != nil {
 		return err
 	}
 	p.pol.Store(pol)

@@ -38,7 +38,7 @@ what to do about it. Nothing is changed. The exit code is 0 when every row is we
 			if err := env.needed(); err != nil {
 				return err
 			}
-			pol, err := readPolicy(env.Policy)
+			pol, _, err := readPolicy(env.Policy)
 			if err != nil {
 				return err
 			}

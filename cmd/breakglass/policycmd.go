@@ -170,7 +170,7 @@ func (q *question) answer(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	p, err := readPolicy(env.Policy)
+	p, _, err := readPolicy(env.Policy)
 	if err != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ func (p *program) makeBot(ctx context.Context) error {
 	}
 	p.bot.AddCheck("slack", func(context.Context) error {
 		if p.side.bound.Load() == nil {
-			return errNoSlack
+			return workflows.ErrNotYet
 		}
 		return nil
 	})
@@ -103,9 +103,6 @@ func (p *program) makeBot(ctx context.Context) error {
 func (p *program) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	if err := p.started(); err != nil {
-		return err
-	}
 	catchUp, cancel := context.WithTimeout(ctx, catchUpFor)
 	err := p.engine.CatchUp(catchUp, ctx)
 	cancel()
@@ -131,14 +128,14 @@ func (p *program) run(ctx context.Context) error {
 }
 
 // started writes the start into the log, and announces a policy that is not the one of the last run.
-func (p *program) started() error {
+func (p *program) started(policyText []byte) error {
 	by := store.By{Actor: store.Bot(), At: store.Moment(p.now())}
 	pol := p.pol.Load()
 	if err := p.db.Log(by, store.EventStarted, map[string]string{"version": version(), "policy": pol.Hash}); err != nil {
 		return fmt.Errorf("write to the store: %w", err)
 	}
 	p.log.Warn("one of the three ends stands: the bot revokes. The guard policies and the dead man's schedules are not built yet: if this process is gone, sessions end when it is back")
-	return p.announcePolicy(by, pol)
+	return p.announcePolicy(by, pol, policyText)
 }
 
 // warm reads ahead what every request needs, so that the first one does not wait for it. Failing is no fault: it is asked again when needed.

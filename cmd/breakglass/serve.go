@@ -71,7 +71,7 @@ func serve(ctx context.Context, s setting) error {
 	if err := s.env.needed(); err != nil {
 		return err
 	}
-	pol, err := readPolicy(s.env.Policy)
+	pol, text, err := readPolicy(s.env.Policy)
 	if err != nil {
 		return err
 	}
@@ -86,6 +86,9 @@ func serve(ctx context.Context, s setting) error {
 	defer db.Close()
 	p, err := newProgram(ctx, s, db, pol)
 	if err != nil {
+		return err
+	}
+	if err := p.started(text); err != nil {
 		return err
 	}
 	return p.run(ctx)
@@ -125,15 +128,15 @@ func damaged(err error) error {
 		"was granted since it was made: aws sso-admin list-account-assignments shows it", err)
 }
 
-// readPolicy reads the policy file. Its faults are printed whole.
-func readPolicy(path string) (*policy.Policy, error) {
+// readPolicy reads the policy file, and returns its text as well. Its faults are printed whole.
+func readPolicy(path string) (*policy.Policy, []byte, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, usagef("read the policy: %w (BREAKGLASS_POLICY names it)", err)
+		return nil, nil, usagef("read the policy: %w (BREAKGLASS_POLICY names it)", err)
 	}
 	p, err := policy.Parse(path, data)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, nil, usageError{err}
 	}
-	return p, nil
+	return p, data, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 
 	"github.com/slack-go/slack"
@@ -25,14 +24,12 @@ type slackParts struct {
 	speaker  *handlers.Speaker
 }
 
-var errNoSlack = errors.New("no answer from Slack yet")
-
 // Command implements bot.Handler.
 func (s *slackSide) Command(ctx context.Context, c slack.SlashCommand) (any, error) {
 	if p := s.bound.Load(); p != nil {
 		return p.handlers.Command(ctx, c)
 	}
-	return nil, errNoSlack
+	return nil, workflows.ErrNotYet
 }
 
 // Interaction implements bot.Handler.
@@ -40,7 +37,7 @@ func (s *slackSide) Interaction(ctx context.Context, in slack.InteractionCallbac
 	if p := s.bound.Load(); p != nil {
 		return p.handlers.Interaction(ctx, in, delivery)
 	}
-	return nil, errNoSlack
+	return nil, workflows.ErrNotYet
 }
 
 // Event implements bot.Handler.
@@ -48,7 +45,7 @@ func (s *slackSide) Event(ctx context.Context, ev slackevents.EventsAPIEvent, de
 	if p := s.bound.Load(); p != nil {
 		return p.handlers.Event(ctx, ev, delivery)
 	}
-	return errNoSlack
+	return workflows.ErrNotYet
 }
 
 // Match implements workflows.People.
@@ -56,7 +53,7 @@ func (s *slackSide) Match(ctx context.Context, slackID, teamID string, groups []
 	if p := s.bound.Load(); p != nil {
 		return p.people.Match(ctx, slackID, teamID, groups)
 	}
-	return store.Principal{}, store.Person{}, errNoSlack
+	return store.Principal{}, store.Person{}, workflows.ErrNotYet
 }
 
 // SlackOf implements workflows.People.
@@ -64,7 +61,7 @@ func (s *slackSide) SlackOf(ctx context.Context, who store.Principal) (string, e
 	if p := s.bound.Load(); p != nil {
 		return p.people.SlackOf(ctx, who)
 	}
-	return "", errNoSlack
+	return "", workflows.ErrNotYet
 }
 
 // Deliver implements workflows.Speaker.
@@ -76,7 +73,7 @@ func (s *slackSide) Deliver(ctx context.Context, n store.Notice, r store.Request
 		}
 		return stands, err
 	}
-	return store.Ref{}, &workflows.Undelivered{Certain: true, Err: errNoSlack}
+	return store.Ref{}, &workflows.Undelivered{Certain: true, Err: workflows.ErrNotYet}
 }
 
 // involved are the people whose App Home shows this request: who asked, and who was asked.
