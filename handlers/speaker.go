@@ -172,6 +172,9 @@ func (s *Speaker) setting(ctx context.Context, n store.Notice, r store.Request) 
 	if !ok {
 		return f
 	}
+	if r.Second {
+		sc = sc.Second()
+	}
 	f.mayAssume = sc.MayAssume
 	f.each = len(sc.Approval.AllOf) > 0
 	f.need = max(sc.Approval.Count, 1)

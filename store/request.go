@@ -64,6 +64,7 @@ type Request struct {
 	Asked     []Person   `json:"asked,omitempty"`     // approvers who got a direct message, the manager first
 	Decisions []Decision `json:"decisions,omitempty"` // in the order they came
 	NoWord    bool       `json:"no_word,omitempty"`   // the scenario takes nobody's word
+	Second    bool       `json:"second,omitempty"`    // it would take nobody's, but it is the second within a day: see policy.Scenario.Second
 
 	SubmittedAt time.Time `json:"submitted_at"`
 	DecidedAt   time.Time `json:"decided_at,omitzero"`

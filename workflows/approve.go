@@ -30,7 +30,7 @@ func (e *Engine) decide(ctx context.Context, c store.Click) error {
 		return &Refusal{RefusedState, Standing(r)}
 	}
 	p := e.Policy()
-	s, ok := p.Scenario(r.Scenario)
+	s, ok := scenario(p, r)
 	if !ok {
 		return &Refusal{RefusedState, fmt.Sprintf("The policy no longer has the scenario of %s. It will expire; ask anew.", r.ID)}
 	}
@@ -48,6 +48,15 @@ func (e *Engine) decide(ctx context.Context, c store.Click) error {
 		return e.deny(c, r, who3.person)
 	}
 	return e.approve(c, r, p, s, who3)
+}
+
+// scenario is what a request was asked under, as the policy has it now.
+func scenario(p *policy.Policy, r store.Request) (policy.Scenario, bool) {
+	s, ok := p.Scenario(r.Scenario)
+	if r.Second {
+		s = s.Second()
+	}
+	return s, ok
 }
 
 // lookUp asks for everybody at once: the slowest answer is what it costs.

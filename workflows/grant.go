@@ -81,7 +81,7 @@ func orSilence(s string) string {
 
 // lastCheck asks once more what every answer so far rested on: the policy, the requester, every decider. "" is a yes.
 func (e *Engine) lastCheck(ctx context.Context, p *policy.Policy, r store.Request) (no string, err error) {
-	s, ok := p.Scenario(r.Scenario)
+	s, ok := scenario(p, r)
 	if !ok {
 		return "The policy no longer has this scenario.", nil
 	}

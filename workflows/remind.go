@@ -84,7 +84,7 @@ func (e *Engine) patient(since time.Time, failed int) error {
 // and the channel does not.
 func (e *Engine) summon(ctx context.Context, r store.Request) error {
 	p := e.Policy()
-	s, ok := p.Scenario(r.Scenario)
+	s, ok := scenario(p, r)
 	if !ok {
 		_, err := e.DB.Touch(e.by(), r.ID, store.Pending, func(c *store.Change) error { c.Request.Stop(store.ClockTell); return nil })
 		return err

@@ -45,6 +45,9 @@ func (e *Engine) Submit(ctx context.Context, by store.By, a Ask) (store.Request,
 	if v := p.MayRequest(a.Scenario, a.Account, r.Duration, who(a.Who)); !v.OK {
 		return store.Request{}, FormFaults{{Field: fieldOf(v.Code), Why: v.Why}}
 	}
+	if err := e.second(&r); err != nil {
+		return store.Request{}, fmt.Errorf("read earlier requests: %w", err)
+	}
 	r, err := e.DB.Submit(by, r, func(c *store.Change) error { return e.begin(c, p, s) })
 	if errors.Is(err, store.ErrSeen) {
 		return store.Request{}, err
@@ -121,6 +124,25 @@ func (e *Engine) read(p *policy.Policy, a Ask) (store.Request, FormFaults) {
 		r.State = store.Pending
 	}
 	return r, faults
+}
+
+// second finds whether a request that would take nobody's word is the second within a day. Then it waits for one other eligible person.
+func (e *Engine) second(r *store.Request) error {
+	if !r.NoWord {
+		return nil
+	}
+	recent, err := e.DB.OfPerson(r.Requester.UserID, 50)
+	if err != nil {
+		return err
+	}
+	for _, o := range recent {
+		if o.NoWord && !o.GrantedAt.IsZero() && r.SubmittedAt.Sub(o.GrantedAt) < policy.SecondWithin {
+			r.Second, r.NoWord = true, false
+			r.State, r.DecidedAt = store.Pending, time.Time{}
+			return nil
+		}
+	}
+	return nil
 }
 
 // begin completes the record of a new request, in the transaction that writes it.

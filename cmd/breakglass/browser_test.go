@@ -361,7 +361,7 @@ func (e *eyes) holds(what, condition string) {
 
 func (e *eyes) sees(name string, words ...string) {
 	e.t.Helper()
-	list, err := json.Marshal(words)
+	list, err := json.Marshal(append([]string{}, words...)) // never null
 	if err != nil {
 		e.t.Fatal(err)
 	}

@@ -1,11 +1,25 @@
 package policy
 
+import "time"
+
 import (
 	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 )
+
+// SecondWithin is how soon after one session without anybody's word another takes somebody's.
+const SecondWithin = 24 * time.Hour
+
+// Second is the scenario as a second session within a day sees it: where it takes nobody's word, it then takes that of one other person who
+// may ask for it.
+func (s Scenario) Second() Scenario {
+	if s.Approval.None {
+		s.Approval = Approval{AnyOf: s.Eligible, Count: 1}
+	}
+	return s
+}
 
 // MayDecide says whether a person's Approve or Deny counts on somebody's request. Both are as the
 // directory describes them now, not as they were when the request was made.
