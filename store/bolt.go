@@ -271,7 +271,7 @@ func (t tx) scanBack(bucket string, prefix []byte, fn func(k, v []byte) bool) {
 		k, v = c.Last()
 	} else if end := after(prefix); end == nil {
 		k, v = c.Last()
-	} else if k, v = c.Seek(end); k == nil {
+	} else if at, _ := c.Seek(end); at == nil {
 		k, v = c.Last()
 	} else {
 		k, v = c.Prev()

@@ -13,9 +13,8 @@ import (
 
 // tale is the main story, told so that every person does what they would after a crash: what was acknowledged is not done again.
 type tale struct {
-	w     *world
-	id    store.ID
-	endAt time.Duration // 0: by expiry
+	w  *world
+	id store.ID
 }
 
 func (s *tale) submit(scenario string) {
