@@ -364,10 +364,12 @@ func TestForcedIsNotStanding(t *testing.T) {
 		w := newWorld(t)
 		w.start(0)
 		defer w.stop()
-		a, err := w.submit("emergency", "30m")
+		a, err := w.submit("ec2", "30m")
 		if err != nil {
 			t.Fatal(err)
 		}
+		w.pass(2 * time.Second)
+		_ = w.click("lee", store.ClickApprove, a.ID)
 		w.pass(20 * time.Second)
 		w.async = 20 * time.Second // AWS is slow
 		_ = w.click("dana", store.ClickEnd, a.ID)
@@ -376,10 +378,12 @@ func TestForcedIsNotStanding(t *testing.T) {
 		if err := w.run.e.ForceClose(by, a.ID, "looked"); err != nil {
 			t.Fatal(err)
 		}
-		b, err := w.submit("emergency", "30m")
+		b, err := w.submit("ec2", "30m")
 		if err != nil {
 			t.Fatal(err)
 		}
+		w.pass(time.Second)
+		_ = w.click("lee", store.ClickApprove, b.ID)
 		w.async = 3 * time.Second
 		time.Sleep(2 * time.Minute)
 		r, _ := w.run.db.Request(b.ID)
