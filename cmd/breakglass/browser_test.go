@@ -77,6 +77,7 @@ func (e *eyes) dana() {
 	e.click("send")
 	e.choose("field-Scenario", "EC2")
 	e.choose("field-Account", "prod-wealth")
+	e.choose("field-Region", "us-east-1") // comes when the account is known, and moves what stands below it
 	e.search("field-Duration", "1h", "1 hour")
 	e.keys("field-Reason", reason)
 	e.keys("field-Ticket", "ops one")
