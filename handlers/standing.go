@@ -86,7 +86,7 @@ func (w words) on(t time.Time) words {
 	if t.IsZero() {
 		return w
 	}
-	return w.say(" on ").date(t, dateForm)
+	return w.say(" ").date(t, dateForm)
 }
 
 // reasonOf makes a sentence of an error, or of there being none.

@@ -160,7 +160,7 @@ func trust(g store.Reading) words {
 			regions = append(regions, oneLine(s.Region, 40))
 		}
 	}
-	w := say("Read from CloudTrail on ").date(g.At, dateForm)
+	w := say("Read from CloudTrail ").date(g.At, dateForm)
 	if len(regions) > 0 {
 		w = w.say(", in " + strings.Join(regions, ", "))
 	}
