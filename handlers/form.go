@@ -267,7 +267,7 @@ func durationInput(p *policy.Policy, s *policy.Scenario, chosen string) slack.Bl
 func reasonInput(d draft) slack.Block {
 	in := slack.NewPlainTextInputBlockElement(plain("What happened, and what you will do", 150), formPrefix+fieldReason).
 		WithMultiline(true).WithMaxLength(mostTyped).WithInitialValue(manyLines(d.Reason, mostPrefill))
-	hint := plain("Whoever approves reads this, and it is kept in the report.", limitField)
+	hint := plain("Whoever decides reads this, and whoever reviews it later.", limitField)
 	return slack.NewInputBlock(fieldReason, plain("Reason", limitField), hint, in)
 }
 

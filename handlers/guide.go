@@ -123,10 +123,7 @@ func answer(r store.Request, name, placeholder string) string {
 func guideForEC2(r store.Request) []step {
 	to := arg(r, "instance", "<INSTANCE_ID>")
 	p, region := shellQuote(profileName(r)), shellQuote(regionOf(r))
-	steps := []step{{
-		say:   "Open a shell on the instance (needs the session-manager-plugin):",
-		lines: []string{"aws ssm start-session --profile " + p + " --region " + region + " --target " + to},
-	}}
+	var steps []step
 	if r.Answer("instance") == "" {
 		steps = append(steps, step{
 			say: "Find the instance:",
@@ -134,6 +131,10 @@ func guideForEC2(r store.Request) []step {
 				" --query 'InstanceInformationList[].[InstanceId,ComputerName,PingStatus]' --output table"},
 		})
 	}
+	steps = append(steps, step{
+		say:   "Open a shell on it (needs the session-manager-plugin):",
+		lines: []string{"aws ssm start-session --profile " + p + " --region " + region + " --target " + to},
+	})
 	return steps
 }
 

@@ -28,7 +28,9 @@ type Config struct {
 	Now       func() time.Time
 	Log       *slog.Logger
 	Registry  prometheus.Registerer
-	Sweep     string // cron spec of the sweep; "" is every five seconds
+	// ByHand is the command that takes an access away by hand, for people who are told that it is stuck; "" where it is not known. May be nil.
+	ByHand func(store.Tuple) string
+	Sweep  string // cron spec of the sweep; "" is every five seconds
 }
 
 // Engine moves every request that is due one step forward. What it keeps between steps can be lost: the sweep asks the store what is due,

@@ -371,9 +371,9 @@ func TestForcedIsNotStanding(t *testing.T) {
 		w.pass(2 * time.Second)
 		_ = w.click("lee", store.ClickApprove, a.ID)
 		w.pass(20 * time.Second)
-		w.async = 20 * time.Second // AWS is slow
+		w.async = 90 * time.Second // AWS is slow
 		_ = w.click("dana", store.ClickEnd, a.ID)
-		w.pass(2 * time.Second)
+		w.pass(70 * time.Second)
 		by := store.By{Actor: store.Officer("root"), At: store.Moment(time.Now())}
 		if err := w.run.e.ForceClose(by, a.ID, "looked"); err != nil {
 			t.Fatal(err)

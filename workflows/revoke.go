@@ -209,6 +209,9 @@ func (e *Engine) End(by store.By, id store.ID, note string) error {
 	return nil
 }
 
+// forceAfter is how long a revocation is left to AWS before somebody's word may stand for it: when people first hear that it is stuck.
+const forceAfter = time.Minute
+
 // ForceClose ends a revocation that AWS will never answer, as when the account no longer exists. Somebody vouches that they looked:
 // it is the only way out of revoking that no listing proved.
 func (e *Engine) ForceClose(by store.By, id store.ID, verified string) error {
@@ -221,6 +224,9 @@ func (e *Engine) ForceClose(by store.By, id store.ID, verified string) error {
 	}
 	if r.State != store.Revoking {
 		return &Refusal{RefusedState, Standing(r) + " Only a session that is ending can be closed by force; end it first."}
+	}
+	if e.now().Before(r.Work.Since.Add(forceAfter)) {
+		return &Refusal{RefusedState, fmt.Sprintf("%s began to end less than %s ago, and AWS mostly needs that long. See breakglass sessions, and come back if it is stuck.", r.ID, forceAfter)}
 	}
 	p := e.Policy()
 	_, err = e.DB.Transition(by, id, store.Revoking, store.Revoked, func(c *store.Change) error {
@@ -268,6 +274,9 @@ func (e *Engine) complain(c *store.Change, now time.Time) error {
 	}
 	w.Announced = now
 	data := map[string]string{"error": w.Error, "since": w.Since.Format(time.RFC3339), "attempts": fmt.Sprint(w.Attempts)}
+	if e.ByHand != nil {
+		data["command"] = e.ByHand(q.Tuple())
+	}
 	if err := c.Log(store.EventFault, data); err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func policyCheckCommand() *cobra.Command {
 			}
 			data, err := os.ReadFile(path)
 			if err != nil {
-				return usagef("read the policy: %w", err)
+				return usagef("read the policy: %w. Name the file, or set BREAKGLASS_POLICY; deploy/policy.yaml of the source is one to start from", err)
 			}
 			p, err := policy.Parse(path, data)
 			if asJSON {
@@ -82,7 +82,7 @@ func faultsJSON(w io.Writer, p *policy.Policy, err error) error {
 		OK     bool          `json:"ok"`
 		Hash   string        `json:"hash,omitempty"`
 		Faults policy.Faults `json:"faults"`
-	}{OK: err == nil, Faults: faults}
+	}{OK: err == nil, Faults: append(policy.Faults{}, faults...)}
 	if p != nil {
 		out.Hash = p.Hash
 	}
@@ -142,6 +142,12 @@ what would become of that request and who could approve it. People are looked up
 }
 
 func (q *question) read(args []string) error {
+	switch {
+	case q.groups != nil && q.user == "":
+		return usagef("--in says which groups a person is in: --user is needed as well")
+	case q.groups != nil && len(q.approvers) > 0:
+		return usagef("--approver is looked up in Identity Center, and --in says to ask nobody: use one of them")
+	}
 	if len(args) > 0 && q.user == "" {
 		return usagef("--user is needed to explain a request: who asks?")
 	}

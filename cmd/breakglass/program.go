@@ -58,7 +58,7 @@ func newProgram(ctx context.Context, s setting, db *store.DB, pol *policy.Policy
 	}
 	p.engine = workflows.New(workflows.Config{
 		DB: db, Policy: p.pol.Load, Directory: p.dir, Assigner: p.idc, Trail: p.aws.Trail(),
-		People: &p.side, Speaker: &p.side, Now: s.now, Log: s.log, Registry: s.registry, Sweep: s.env.Sweep,
+		People: &p.side, Speaker: &p.side, Now: s.now, Log: s.log, Registry: s.registry, Sweep: s.env.Sweep, ByHand: p.idc.ByHand,
 	})
 	return p, p.makeBot(ctx)
 }

@@ -132,7 +132,7 @@ func damaged(err error) error {
 func readPolicy(path string) (*policy.Policy, []byte, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, nil, usagef("read the policy: %w (BREAKGLASS_POLICY names it)", err)
+		return nil, nil, usagef("read the policy: %w (BREAKGLASS_POLICY names it; deploy/policy.yaml of the source is one to start from)", err)
 	}
 	p, err := policy.Parse(path, data)
 	if err != nil {

@@ -83,6 +83,8 @@ func sessionsCommand() *cobra.Command {
 	return c
 }
 
+const dateAndTime = "2006-01-02 15:04 MST"
+
 func printSessions(w io.Writer, all []store.Request, now time.Time) error {
 	if len(all) == 0 {
 		_, err := fmt.Fprintln(w, "Nobody is in, and nobody waits.")
@@ -92,13 +94,16 @@ func printSessions(w io.Writer, all []store.Request, now time.Time) error {
 	fmt.Fprintln(t, "ID\tSTATE\tWHO\tACCOUNT\tSCENARIO\tUNTIL\tTROUBLE")
 	for _, r := range all {
 		until := "-"
-		if !r.ExpiresAt.IsZero() {
-			until = r.ExpiresAt.Format("2006-01-02 15:04 MST")
-			if left := r.ExpiresAt.Sub(now); left > 0 {
-				until += fmt.Sprintf(" (%s left)", left.Round(time.Minute))
-			} else if r.State.MayHaveAccess() {
-				until += fmt.Sprintf(" (%s ago)", -left.Round(time.Second))
-			}
+		switch left := r.ExpiresAt.Sub(now); {
+		case r.ExpiresAt.IsZero():
+		case !r.EndedAt.IsZero():
+			until = "ended " + r.EndedAt.Format(dateAndTime)
+		case r.State == store.Revoking:
+			until = "ending since " + r.End.At.Format(dateAndTime)
+		case left > 0:
+			until = r.ExpiresAt.Format(dateAndTime) + " (" + policy.Span(left.Round(time.Minute)) + " left)"
+		default:
+			until = r.ExpiresAt.Format(dateAndTime) + " (over)"
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.State, printable(r.Requester.Label()), r.Account.Name, r.Scenario, until, orDash(printable(r.Work.Error)))
 	}

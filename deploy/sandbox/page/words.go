@@ -12,8 +12,7 @@ func manifestCommands() []Suggestion {
 		{"/access status @dana", "What one person has"},
 		{"/access end", "End your session now"},
 		{"/access history", "What was asked for lately"},
-		{"/access lockdown", "End everything and refuse new requests"},
-		{"/access lockdown lift", "Take the lockdown back"},
+		{"/access ticket", "Add the ticket that is still owed"},
 		{"/access help", "All of it"},
 	}
 }
