@@ -219,7 +219,9 @@ func TestMalformedPayloads(t *testing.T) {
 		if c := clicks(t, r); len(c) != 0 {
 			t.Errorf("recorded: %+v", c)
 		}
-		about := func(m slacktwin.Message) bool { return strings.Contains(m.PlainText(), "does not belong to any request") }
+		about := func(m slacktwin.Message) bool {
+			return strings.Contains(m.PlainText(), "does not belong to any request")
+		}
 		if told := r.alice.DM(); !slices.ContainsFunc(told, about) { // answers are given side by side, in no promised order
 			t.Errorf("told: %+v", told)
 		}
