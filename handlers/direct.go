@@ -133,7 +133,7 @@ func goodbye(r store.Request) message {
 		w = w.say(" You had this access before the request, and keep it.")
 	}
 	if owesTicket(r) {
-		w = w.say(" A ticket is still owed by ").date(r.TicketBy, dateForm).say(".")
+		w = w.say(" A ticket is still owed, due by ").date(r.TicketBy, dateForm).say(".")
 	}
 	m := message{
 		text:   string(r.ID) + ": your access to " + inert(r.Account.Name, limitName) + " has ended",

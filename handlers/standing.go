@@ -68,7 +68,7 @@ func status(r store.Request, f setting) []slack.Block {
 		w = say("Access could not be opened: ").say(reasonOf(whyFailed(r))).say(" Nothing was left behind.")
 	}
 	if owesTicket(r) {
-		w = w.say("\nA ticket is owed by ").date(r.TicketBy, dateForm).say(".")
+		w = w.say("\nA ticket is owed, due by ").date(r.TicketBy, dateForm).say(".")
 	}
 	return []slack.Block{paragraph(w)}
 }

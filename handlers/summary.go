@@ -110,6 +110,15 @@ func (w words) width() int {
 	return n
 }
 
+// short is the name of a role in place of its ARN, which fills a phone's screen; other resources stay as they are.
+func short(resource string) string {
+	first, _, _ := strings.Cut(resource, ",")
+	if strings.HasPrefix(first, "arn:") && strings.Contains(first, ":role/") {
+		return first[strings.LastIndexByte(first, '/')+1:]
+	}
+	return resource
+}
+
 // deed is one line: what, how often, on what, where, and AWS's error code where it was refused.
 func deed(d store.Deed) words {
 	w := words{}.code(oneLine(d.Service, 40) + ":" + oneLine(d.Action, 60))
@@ -117,7 +126,7 @@ func deed(d store.Deed) words {
 		w = w.say(fmt.Sprintf(" %d times", d.Count))
 	}
 	if d.Resource != "" {
-		w = w.say(" on ").code(oneLine(d.Resource, 140))
+		w = w.say(" on ").code(oneLine(short(d.Resource), 140))
 	}
 	if d.Region != "" {
 		w = w.say(" in ").their(d.Region, 40)
