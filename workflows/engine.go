@@ -16,7 +16,7 @@ import (
 	"breakglass/workflows/policy"
 )
 
-// Config is what an Engine is made of. All of it must be there but Mail, Registry and Log.
+// Config is what an Engine is made of. All of it must be there but ByHand, Log, Registry and Sweep.
 type Config struct {
 	DB        *store.DB
 	Policy    func() *policy.Policy // the one in force at this moment

@@ -31,7 +31,7 @@ func (e *Engine) kick(r store.Request) {
 		e.spawn("tell "+string(r.ID), e.rooms.tells, func(ctx context.Context) { e.tellStep(ctx, r.ID) }, nil)
 	}
 	if due := r.DueBut(store.ClockTell); due != 0 && due <= now.UnixNano() {
-		e.spawn(string(r.ID), e.room(r.State), func(ctx context.Context) { e.step(ctx, r.ID) }, nil)
+		e.spawn(string(r.ID), e.room(r.State, r.Over(store.ClockEnd, now)), func(ctx context.Context) { e.step(ctx, r.ID) }, nil)
 	}
 }
 
@@ -39,19 +39,21 @@ func (e *Engine) kickClick(c store.Click) {
 	e.spawn(fmt.Sprintf("click %d", c.Seq), e.rooms.clicks, func(ctx context.Context) { e.click(ctx, c) }, nil)
 }
 
-func (e *Engine) room(s store.State) chan struct{} {
-	switch s {
-	case store.Active, store.Revoking:
+// room is where the next step of a request is done. A grant whose time is over is an end, and waits for no grant.
+func (e *Engine) room(s store.State, over bool) chan struct{} {
+	switch {
+	case s == store.Active, s == store.Revoking, s == store.Granting && over:
 		return e.rooms.ends
-	case store.Approved, store.Granting:
+	case s == store.Approved, s == store.Granting:
 		return e.rooms.grants
-	case store.Revoked, store.Reported:
+	case s == store.Revoked, s == store.Reported:
 		return e.rooms.reports
 	}
 	return e.rooms.quiet
 }
 
-// passOver says whether a sweep need not look at a request: somebody is at it, who will look once more, or there is no room for its kind.
+// passOver says whether a sweep need not look at a request: somebody is at it, who will look once more, or there is no room for its kind. It does not
+// know whether a grant's time is over, so while there is room for ends each grant is looked at.
 func (e *Engine) passOver(d store.Due) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -59,11 +61,13 @@ func (e *Engine) passOver(d store.Due) bool {
 		c.again = true
 		return e.claimed["tell "+string(d.ID)] != nil
 	}
-	if room := e.room(d.State); len(room) == cap(room) {
-		e.full = true
-		return true
+	for _, over := range []bool{false, true} {
+		if room := e.room(d.State, over); len(room) < cap(room) {
+			return false
+		}
 	}
-	return false
+	e.full = true
+	return true
 }
 
 // spawn runs fn in a goroutine unless somebody works on the same thing, who then looks once more, or there is no room; then a sweep

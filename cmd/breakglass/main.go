@@ -37,7 +37,7 @@ func (u usageError) Unwrap() error { return u.err }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// quietError ends the program with a failure whose reason was printed already.
+// errQuiet ends the program with a failure whose reason was printed already.
 var errQuiet = errors.New("already said")
 
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
