@@ -27,7 +27,7 @@ func TestNotStandingBecauseTheFirstWasStillThere(t *testing.T) {
 		if got := w.state(a.ID); got != store.Active {
 			t.Fatal(got, w.events(a.ID))
 		}
-		w.async = 5 * time.Second
+		w.takes(5 * time.Second)
 		if err := w.click("dana", store.ClickEnd, a.ID); err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +52,7 @@ func TestNotStandingBecauseTheFirstWasStillThere(t *testing.T) {
 func TestRefusedAfterALostCreation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.async = 40 * time.Second
+		w.takes(40 * time.Second)
 		w.loseCreate, w.refuse, w.refuseAnyhow = 1, 1, true
 		w.start(0)
 		defer w.stop()
@@ -371,7 +371,7 @@ func TestForcedIsNotStanding(t *testing.T) {
 		w.pass(2 * time.Second)
 		_ = w.click("lee", store.ClickApprove, a.ID)
 		w.pass(20 * time.Second)
-		w.async = 90 * time.Second // AWS is slow
+		w.takes(90 * time.Second) // AWS is slow
 		_ = w.click("dana", store.ClickEnd, a.ID)
 		w.pass(70 * time.Second)
 		by := store.By{Actor: store.Officer("root"), At: store.Moment(time.Now())}
@@ -384,7 +384,7 @@ func TestForcedIsNotStanding(t *testing.T) {
 		}
 		time.Sleep(time.Second) // somebody is in without a request meanwhile: that is what was forced
 		_ = w.click("lee", store.ClickApprove, b.ID)
-		w.async = 3 * time.Second
+		w.takes(3 * time.Second)
 		time.Sleep(2 * time.Minute)
 		r, _ := w.run.db.Request(b.ID)
 		if r.Standing || w.in() == 0 {

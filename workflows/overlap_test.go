@@ -100,7 +100,7 @@ func chance(t *testing.T, pol *policy.Policy, seed uint64) {
 		case k < 9:
 			switch rnd.IntN(5) {
 			case 0:
-				w.async = time.Duration(rnd.IntN(40)) * time.Second
+				w.takes(time.Duration(rnd.IntN(40)) * time.Second)
 				say("async %v", w.async)
 			case 1:
 				w.mu.Lock()

@@ -119,3 +119,10 @@ func (w *world) events(id store.ID) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// takes says how long AWS takes for a change from now on.
+func (w *world) takes(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.async = d
+}
