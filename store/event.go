@@ -69,6 +69,8 @@ type Click struct {
 	Channel string    `json:"channel,omitempty"` // where the button stood
 	TS      string    `json:"ts,omitempty"`
 	Text    string    `json:"text,omitempty"` // a reason, a ticket
+	Reason  string    `json:"reason,omitempty"`
+	Number  int       `json:"number,omitempty"` // of the request's extension
 	At      time.Time `json:"at"`
 	Tries   int       `json:"tries,omitempty"`
 }
@@ -80,4 +82,10 @@ const (
 	ClickCancel  = "cancel"
 	ClickEnd     = "end"
 	ClickTicket  = "ticket"
+	ClickRevoke  = "revoke"         // Text: why
+	ClickExtend  = "extend"         // Text: how much longer, as Go writes durations; Reason: why
+	ClickLonger  = "extend_approve" // the word for an extension; Number: which
+	ClickNoMore  = "extend_deny"    // and against it; Text: why
+	ClickLock    = "lockdown"       // ends every session and refuses new ones; of no request; Text: why
+	ClickUnlock  = "lockdown_lift"
 )

@@ -47,13 +47,17 @@ type Request struct {
 	State   State  `json:"state"`
 	Version uint64 `json:"version"` // counts its changes
 
-	Requester     Person        `json:"requester"`
-	Scenario      string        `json:"scenario"` // its name in the policy
-	Title         string        `json:"title"`
-	Tier          int           `json:"tier"`
-	Account       Account       `json:"account"`
-	Region        string        `json:"region,omitempty"`
-	PermissionSet string        `json:"permission_set"` // its name
+	Requester Person  `json:"requester"`
+	Scenario  string  `json:"scenario"` // its name in the policy
+	Title     string  `json:"title"`
+	Tier      int     `json:"tier"`
+	Account   Account `json:"account"`
+	Region    string  `json:"region,omitempty"`
+	// What is granted, by its name: one of the three.
+	PermissionSet string        `json:"permission_set"`
+	Group         string        `json:"group,omitempty"`    // a timed membership of an Identity Center group; in no account
+	Role          string        `json:"role,omitempty"`     // an IAM role whose trust is opened for IAMUser
+	IAMUser       string        `json:"iam_user,omitempty"` // ARN
 	Duration      time.Duration `json:"duration"`
 	Reason        string        `json:"reason"`
 	Ticket        string        `json:"ticket,omitempty"`
@@ -73,6 +77,12 @@ type Request struct {
 	ExpiresAt   time.Time `json:"expires_at,omitzero"` // set with the intent; never moved later by anything but an extension
 	EndedAt     time.Time `json:"ended_at,omitzero"`   // its absence was verified
 	ClosedAt    time.Time `json:"closed_at,omitzero"`
+
+	Lead       ID          `json:"lead,omitempty"`       // granted along with this request, on the same word; it ends with it
+	With       []ID        `json:"with,omitempty"`       // requests granted along with this one, once it has its word
+	Guard      string      `json:"guard,omitempty"`      // closed, timed or none: what the policy said of its guard when it was granted
+	Ends       Ends        `json:"ends,omitzero"`        // which of the three ends stand for it
+	Extensions []Extension `json:"extensions,omitempty"` // in the order they were asked for
 
 	End      End              `json:"end,omitzero"`
 	Standing bool             `json:"standing,omitempty"` // the person had this access before; it is never touched
@@ -127,6 +137,8 @@ const (
 	EndUncertain = "uncertain" // the grant could not be proved, so it was taken away
 	EndVanished  = "vanished"  // somebody removed the assignment behind our back
 	EndForced    = "forced"    // an operator vouched that nothing is left
+	EndLockdown  = "lockdown"  // every session was ended
+	EndLead      = "lead"      // the session it was granted along with has ended
 )
 
 // End is why and by whom a session came to its end.
@@ -135,6 +147,49 @@ type End struct {
 	By   Actor     `json:"by,omitzero"`
 	At   time.Time `json:"at,omitzero"`
 	Note string    `json:"note,omitempty"`
+}
+
+// Ends says which of the three ends stand for a session, besides the bot itself.
+type Ends struct {
+	Guard     bool   `json:"guard,omitempty"`     // IAM itself refuses it from its expiry on
+	Schedules bool   `json:"schedules,omitempty"` // EventBridge Scheduler takes it away if the bot does not
+	Why       string `json:"why,omitempty"`       // why one of them does not, for people
+	Shells    int    `json:"shells,omitempty"`    // SSM sessions that were ended with it
+}
+
+// Extension is the wish for a longer session, and what became of it.
+type Extension struct {
+	By        time.Duration  `json:"by"` // how much longer
+	Reason    string         `json:"reason,omitempty"`
+	State     ExtensionState `json:"state"`
+	AskedAt   time.Time      `json:"asked_at"`
+	Until     time.Time      `json:"until"` // the end it brings
+	Decisions []Decision     `json:"decisions,omitempty"`
+	NoWord    bool           `json:"no_word,omitempty"` // it takes nobody's word
+	DoneAt    time.Time      `json:"done_at,omitzero"`
+	Note      string         `json:"note,omitempty"` // why not, for people
+}
+
+// ExtensionState is where an extension stands.
+type ExtensionState string
+
+// The states of an extension. A session has at most one that is asked or approved.
+const (
+	ExtensionAsked    ExtensionState = "asked"    // waits for people
+	ExtensionApproved ExtensionState = "approved" // has its word; its later ends are being made, and until they stand it does not count
+	ExtensionGranted  ExtensionState = "granted"  // the session ends at its Until
+	ExtensionDenied   ExtensionState = "denied"
+	ExtensionLapsed   ExtensionState = "lapsed" // the session ended first, or its ends could not be made in time
+)
+
+// Extending is the extension that is asked for or being made, with its place among them; nil where there is none.
+func (r *Request) Extending() (n int, x *Extension) {
+	for n := range r.Extensions {
+		if x := &r.Extensions[n]; x.State == ExtensionAsked || x.State == ExtensionApproved {
+			return n, x
+		}
+	}
+	return 0, nil
 }
 
 // Work is the bookkeeping of an effect that is under way.
@@ -147,20 +202,57 @@ type Work struct {
 	Since     time.Time `json:"since,omitzero"` // first attempt of this step
 	Error     string    `json:"error,omitempty"`
 	Announced time.Time `json:"announced,omitzero"` // when people last heard that it still fails
+	Refused   bool      `json:"refused,omitempty"`  // while revoking: the guard refuses the person outright, which an early end does first
+	Absent    time.Time `json:"absent,omitzero"`    // while revoking: when a listing showed nothing; what is left are open shells and schedules
+	Shells    int       `json:"shells,omitempty"`   // while revoking: open shells that were ended
 }
 
-// Tuple is what one person may have in one account by one permission set. Access is kept and compared by it.
+// Tuple is what one person may have: a permission set in an account, the membership of a group, or an IAM role in an account. Access is kept and
+// compared by it.
 type Tuple struct {
 	UserID  string `json:"user"`
-	Account string `json:"account"` // twelve digits
+	Account string `json:"account"` // twelve digits; "" for a group
 	Set     string `json:"set"`     // the permission set's name
+	Group   string `json:"group,omitempty"`
+	Role    string `json:"role,omitempty"`
+	// Request is set for a role only: each request has a trust statement of its own there.
+	Request ID `json:"request,omitempty"`
 }
 
-func (t Tuple) key() []byte { return []byte(t.UserID + "\x00" + t.Account + "\x00" + t.Set) }
+func (t Tuple) key() []byte {
+	key := t.UserID + "\x00" + t.Account + "\x00" + t.Set
+	switch {
+	case t.Group != "":
+		key += "\x00group\x00" + t.Group
+	case t.Role != "":
+		key += "\x00role\x00" + t.Role + "\x00" + string(t.Request)
+	}
+	return []byte(key)
+}
 
 // Tuple is the access a request is about.
 func (r *Request) Tuple() Tuple {
-	return Tuple{UserID: r.Requester.UserID, Account: r.Account.ID, Set: r.PermissionSet}
+	t := Tuple{UserID: r.Requester.UserID, Account: r.Account.ID, Set: r.PermissionSet, Group: r.Group, Role: r.Role}
+	if r.Role != "" {
+		t.Request = r.ID
+	}
+	return t
+}
+
+// Grant is what is asked of AWS for a request.
+func (r *Request) Grant() Grant {
+	return Grant{Tuple: r.Tuple(), Until: r.ExpiresAt, IAMUser: r.IAMUser}
+}
+
+// Granted names what a request grants, by itself.
+func (r *Request) Granted() string {
+	switch {
+	case r.Group != "":
+		return r.Group
+	case r.Role != "":
+		return r.Role
+	}
+	return r.PermissionSet
 }
 
 // Access is the desired state of one tuple, which requests add to and take from. It exists from the first intent to grant on; nobody has
@@ -178,6 +270,19 @@ type Access struct {
 	Ended time.Time `json:"ended,omitzero"`
 	// Forced: that nothing is left was vouched for, not verified. What the next listing finds is ours.
 	Forced bool `json:"forced,omitempty"`
+
+	// Until is the latest end of the live requests; what the guard's line and the dead man's schedules go by. Zero while nobody is live.
+	Until time.Time `json:"until,omitzero"`
+	// Lined: the guard has, or is about to have, a line for this person.
+	Lined bool `json:"lined,omitempty"`
+	// Out: the session ended before the time its line said, so the line refuses outright. Only a new grant replaces that, by Before.
+	Out bool `json:"out,omitempty"`
+	// Before: credentials issued before then are an earlier session's and are refused.
+	Before time.Time `json:"before,omitzero"`
+	// Keep is until when the line must stay: by then no credential of the last session is valid. Zero while somebody is live.
+	Keep time.Time `json:"keep,omitzero"`
+	// Schedules that may exist: written down before they are made, and taken away only after AWS was seen to have them no more.
+	Schedules []Schedule `json:"schedules,omitempty"`
 }
 
 // Holds says whether id is among the live requests.
@@ -210,12 +315,19 @@ func (a *Access) remove(id ID) {
 func (r *Request) settle() {
 	for _, t := range []*time.Time{
 		&r.SubmittedAt, &r.DecidedAt, &r.GrantedAt, &r.VerifiedAt, &r.ExpiresAt, &r.EndedAt, &r.ClosedAt,
-		&r.End.At, &r.Work.Since, &r.Work.Announced, &r.Work.Doubt, &r.TicketBy,
+		&r.End.At, &r.Work.Since, &r.Work.Announced, &r.Work.Doubt, &r.Work.Absent, &r.TicketBy,
 	} {
 		*t = Moment(*t)
 	}
 	for i := range r.Decisions {
 		r.Decisions[i].At = Moment(r.Decisions[i].At)
+	}
+	for i := range r.Extensions {
+		x := &r.Extensions[i]
+		x.AskedAt, x.Until, x.DoneAt = Moment(x.AskedAt), Moment(x.Until), Moment(x.DoneAt)
+		for j := range x.Decisions {
+			x.Decisions[j].At = Moment(x.Decisions[j].At)
+		}
 	}
 	for i := range r.Readings {
 		g := &r.Readings[i]
@@ -237,5 +349,10 @@ func (r Request) clone() Request {
 	r.Decisions = slices.Clone(r.Decisions)
 	r.Readings = slices.Clone(r.Readings)
 	r.Notify = slices.Clone(r.Notify)
+	r.With = slices.Clone(r.With)
+	r.Extensions = slices.Clone(r.Extensions)
+	for i := range r.Extensions {
+		r.Extensions[i].Decisions = slices.Clone(r.Extensions[i].Decisions)
+	}
 	return r
 }

@@ -193,7 +193,7 @@ func (e *Engine) create(ctx context.Context, r store.Request, absent bool) error
 	if r.Work.Change == "" {
 		ask, cancel := context.WithTimeout(ctx, askPatience)
 		defer cancel()
-		change, err := e.Assigner.Assign(ask, r.Tuple())
+		change, err := e.Assigner.Assign(ask, r.Grant())
 		var refused *store.Refusal
 		if errors.As(err, &refused) {
 			return e.notCreated(ctx, r, refused.Error()+".", absent)
@@ -208,7 +208,7 @@ func (e *Engine) create(ctx context.Context, r store.Request, absent bool) error
 			return err
 		}
 	}
-	progress, why, err := e.follow(ctx, r.Work.Change, false)
+	progress, why, err := e.follow(ctx, r, r.Work.Change, false)
 	switch {
 	case err != nil:
 		return err
@@ -239,12 +239,12 @@ func (e *Engine) assigned(ctx context.Context, r store.Request) (bool, error) {
 }
 
 // follow asks after a change until it is done, or for as long as a step may take.
-func (e *Engine) follow(ctx context.Context, change string, removal bool) (store.Progress, string, error) {
+func (e *Engine) follow(ctx context.Context, r store.Request, change string, removal bool) (store.Progress, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, followFor)
 	defer cancel()
 	pause := followFirst
 	for {
-		p, why, err := e.Assigner.Follow(ctx, change, removal)
+		p, why, err := e.Assigner.Follow(ctx, r.Tuple(), change, removal)
 		if err != nil && ctx.Err() == nil {
 			return p, why, fmt.Errorf("follow the change: %w", err)
 		}

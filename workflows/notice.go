@@ -7,6 +7,9 @@ const (
 	NoticeCard = "card" // the one message of a request, in the requests channel
 	NoticeAsk  = "ask"  // direct message to an approver (To), with the same buttons; they vanish with the decision
 	NoticePass = "pass" // direct message to the requester: how to get in, End now; ends with the session
+	// In the thread: an extension that is asked for, with Approve and Deny, then what became of it. Data "number": place in request.Extensions.
+	// Its Message is "extension" and the number; with To, the same as a direct message to an approver.
+	NoticeExtension = "extension"
 )
 
 // Lines in the thread of a request.
@@ -38,4 +41,23 @@ const (
 	NoticePerson    = "person"         // incidents channel: a Slack account matches another AWS user than before; Data "slack", "was", "is"
 	NoticeMail      = "mail"           // e-mail; To: addresses, comma separated; Data "what": tier_zero | begin | end
 	NoticeChannel   = "channel"        // requests channel: a pinned channel changed its name; Data "was", "is"
+	NoticeExtended  = "extended"       // the session ends later: request.ExpiresAt; Data "number"
+	NoticeEnds      = "ends"           // thread and incidents channel: access was opened without one of the three ends; Data "why", "incidents": true in the channel
+	NoticeWith      = "with"           // thread of the lead: how a request granted along with it stands; Data "id", "granted", "kind": group | set | role, "state": active | failed | ended, "why"
+
+	NoticeLockdown = "lockdown" // requests and incidents channel: everything is being ended, or may begin again; Data "by" (label), "why", "lift": true, "ended": how many sessions, "channel": requests | incidents
+
+	// Incidents channel: what a reconciliation found. Data "what" (one of Found), "account" (name or id), "granted", "who" (label), "detail", "done": what was done about it, for people.
+	NoticeFound = "found"
+	NoticeGone  = "vanished" // thread: the assignment of a session is gone behind our back
+)
+
+// What a reconciliation can find.
+const (
+	FoundUnexplained = "unexplained" // an assignment of a break-glass permission set, or a member of a granted group, that no request explains
+	FoundAnchor      = "anchor"      // an anchor group has a member
+	FoundGuard       = "guard"       // a guard did not say what it must
+	FoundFence       = "fence"       // a fence did not say what it must
+	FoundSchedule    = "schedule"    // a dead man's schedule was missing, or one of nobody's was there
+	FoundVanished    = "vanished"    // the assignment of a session is gone
 )

@@ -20,18 +20,58 @@ type Directory interface {
 	Members(ctx context.Context, group string, most int) ([]store.Principal, error)
 }
 
-// Assigner makes and removes account assignments. Both changes are asynchronous and idempotent: what they return is followed to its end,
-// and only Assigned tells what is.
+// Assigner gives and takes: account assignments, memberships of groups, trust in IAM roles. Every change is idempotent, and may be asynchronous: what
+// it returns is followed to its end, and only Assigned tells what is. Contexts carry store.Overdue where access is taken away.
 type Assigner interface {
-	// Assign asks for the assignment and returns AWS's id of the change.
-	Assign(ctx context.Context, t store.Tuple) (change string, err error)
+	// Assign asks for the access and returns AWS's id of the change. For a group that is the id of the membership, which its schedules need.
+	Assign(ctx context.Context, g store.Grant) (change string, err error)
 	// Unassign asks for its removal. store.ErrGone: there is nothing to remove.
 	Unassign(ctx context.Context, t store.Tuple) (change string, err error)
 	// Follow asks how a change stands. why is AWS's reason for a FAILED one; err is store.ErrGone for a removal that failed because there
 	// was nothing to remove.
-	Follow(ctx context.Context, change string, removal bool) (p store.Progress, why string, err error)
-	// Assigned lists: whether the person has this assignment themselves (a group's does not count).
+	Follow(ctx context.Context, t store.Tuple, change string, removal bool) (p store.Progress, why string, err error)
+	// Assigned lists: whether the person has this access themselves (a group's does not count).
 	Assigned(ctx context.Context, t store.Tuple) (bool, error)
+}
+
+// Guards keeps the guard policies and fences, in which IAM itself refuses a session after its end.
+type Guards interface {
+	// Ready fetches ahead whatever Write and Fence will need in this account, so that each is one call. What goes wrong shows there.
+	Ready(ctx context.Context, account string)
+	// Write brings a guard to exactly what g says, and returns when IAM has taken it. *store.Refusal where trying again will not help: it is
+	// full, or the account lacks the policy.
+	Write(ctx context.Context, g store.Guard) error
+	// Inspect says how a guard differs from what it must say, "" where it does not.
+	Inspect(ctx context.Context, g store.Guard) (differs string, err error)
+	// Fence makes sure of the fence of an account, and says how it differed, "" where it did not. It is cheap to ask again.
+	Fence(ctx context.Context, f store.Fence) (differed string, err error)
+}
+
+// DeadMan keeps the schedules that take access away when the bot is gone.
+type DeadMan interface {
+	// Make makes a schedule; one of the same name that says the same is success.
+	Make(ctx context.Context, s store.Schedule) error
+	// Remove takes one away; one that is gone is success.
+	Remove(ctx context.Context, name string) error
+	// List reads the names of all that exist, ours and whatever else stands in the group.
+	List(ctx context.Context) (names []string, err error)
+}
+
+// Shells ends what outlives the credentials it was opened with: SSM sessions. It returns how many it ended, and an error where it could not look, or end one.
+type Shells interface {
+	End(ctx context.Context, s store.Shells) (ended int, err error)
+}
+
+// Inventory lists what stands in AWS, for the reconciliation.
+type Inventory interface {
+	// Where lists the accounts a permission set is provisioned in.
+	Where(ctx context.Context, set string) (accounts []string, err error)
+	// Holders lists who is assigned a permission set in an account.
+	Holders(ctx context.Context, account, set string) ([]store.Holder, error)
+	// Members lists the members of a group by its name.
+	Members(ctx context.Context, group string) ([]store.Holder, error)
+	// Remove takes an assignment or a membership of a holder away that no request explains. It does not wait for its end.
+	Remove(ctx context.Context, account, set, group string, h store.Holder) error
 }
 
 // Trail reads what was done. Records come in no promised order, each once for each reading; sources say which regions answered.

@@ -87,7 +87,7 @@ func (e *Engine) revoke(ctx context.Context, r store.Request) error {
 		}
 	}
 	if r.Work.Change != "" {
-		if p, why, err := e.follow(ctx, r.Work.Change, true); err == nil && p == store.Underway {
+		if p, why, err := e.follow(ctx, r, r.Work.Change, true); err == nil && p == store.Underway {
 			return e.later(r, false)
 		} else if err != nil && !errors.Is(err, store.ErrGone) || p == store.Refused {
 			e.Log.Warn("the removal cannot be followed, or AWS reports that it failed; the listing decides", "request", r.ID, "reason", why, "err", err)
@@ -113,7 +113,7 @@ func (e *Engine) revoke(ctx context.Context, r store.Request) error {
 
 // creationOver follows a creation that was under way when the end began: taking away what is not there yet takes nothing away.
 func (e *Engine) creationOver(ctx context.Context, r store.Request) (done bool, err error) {
-	p, _, err := e.follow(ctx, r.Work.Creating, false)
+	p, _, err := e.follow(ctx, r, r.Work.Creating, false)
 	if err == nil && p == store.Underway {
 		return false, e.later(r, false)
 	}

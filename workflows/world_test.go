@@ -356,7 +356,8 @@ func (r *run) busy(t store.Tuple) bool {
 	return false
 }
 
-func (r *run) Assign(ctx context.Context, t store.Tuple) (string, error) {
+func (r *run) Assign(ctx context.Context, g store.Grant) (string, error) {
+	t := g.Tuple
 	if err := r.out(ctx); err != nil {
 		return "", err
 	}
@@ -401,7 +402,7 @@ func (r *run) Unassign(ctx context.Context, t store.Tuple) (string, error) {
 	return id, nil
 }
 
-func (r *run) Follow(ctx context.Context, id string, removal bool) (store.Progress, string, error) {
+func (r *run) Follow(ctx context.Context, _ store.Tuple, id string, removal bool) (store.Progress, string, error) {
 	if err := r.out(ctx); err != nil {
 		return "", "", err
 	}

@@ -82,7 +82,7 @@ func TestSixHundredAccounts(t *testing.T) {
 		}
 		w.ForgetCalls()
 		last := store.Tuple{UserID: w.alice, Account: all[599].ID, Set: set}
-		if _, err := w.ic.Assign(t.Context(), last); err != nil {
+		if _, err := w.ic.Assign(t.Context(), store.Grant{Tuple: last}); err != nil {
 			t.Fatal(err)
 		}
 		if n := len(w.Calls()); n > 4 { // instance, names, one set, the creation

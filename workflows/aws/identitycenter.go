@@ -37,7 +37,8 @@ const placePatience = 4 * time.Second
 
 // Assign asks for the assignment and returns AWS's id of the change. Asking again for one that exists is accepted and makes no
 // second (documented nowhere, relied on by Terraform's provider), so it may be repeated after an answer was lost.
-func (ic *IdentityCenter) Assign(ctx context.Context, t store.Tuple) (string, error) {
+func (ic *IdentityCenter) Assign(ctx context.Context, g store.Grant) (string, error) {
+	t := g.Tuple
 	keep, err := ic.out.enter(ctx, false, placePatience)
 	if err != nil {
 		return "", err
@@ -118,7 +119,7 @@ func changeID(s *types.AccountAssignmentOperationStatus) (string, error) {
 
 // Follow asks how a change stands; see workflows.Assigner. A change that AWS no longer knows is store.Forgotten: only a listing can
 // tell what came of it.
-func (ic *IdentityCenter) Follow(ctx context.Context, change string, removal bool) (store.Progress, string, error) {
+func (ic *IdentityCenter) Follow(ctx context.Context, _ store.Tuple, change string, removal bool) (store.Progress, string, error) {
 	in, err := ic.c.theInstance(ctx)
 	if err != nil {
 		return "", "", err

@@ -89,7 +89,7 @@ func TestAnswerIsLost(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world) {
 				lose(w, "CreateAccountAssignment")
 				begun := time.Now()
-				_, err := w.ic.Assign(t.Context(), w.tuple)
+				_, err := w.ic.Assign(t.Context(), store.Grant{Tuple: w.tuple})
 				isFault(t, err)
 				if d := time.Since(begun); d > writing.timeout+time.Second {
 					t.Errorf("gave up after %s", d)
@@ -127,7 +127,7 @@ func TestBothFormsOfAlreadyGone(t *testing.T) {
 func TestFailedChanges(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.FailAsyncNext("create", "Received a 409 status error: the role\x1b[2J cannot be made", 1)
-		change, err := w.ic.Assign(t.Context(), w.tuple)
+		change, err := w.ic.Assign(t.Context(), store.Grant{Tuple: w.tuple})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +145,7 @@ func TestFailedChanges(t *testing.T) {
 			t.Fatalf("%q %q %v", p, why, err)
 		}
 		w.isAssigned(t, w.tuple, true)
-		p, _, err = w.ic.Follow(t.Context(), "11111111-2222-4333-a444-555555555555", false)
+		p, _, err = w.ic.Follow(t.Context(), store.Tuple{}, "11111111-2222-4333-a444-555555555555", false)
 		if p != store.Forgotten || err != nil {
 			t.Fatalf("a change nobody knows: %q, %v", p, err)
 		}
@@ -157,18 +157,18 @@ func TestRefusalsAndOutages(t *testing.T) {
 		w.isAssigned(t, w.tuple, false) // the names are known
 		for _, c := range []string{"AccessDeniedException", "ValidationException"} {
 			w.FailNext("sso-admin", "CreateAccountAssignment", c, 1)
-			_, err := w.ic.Assign(t.Context(), w.tuple)
+			_, err := w.ic.Assign(t.Context(), store.Grant{Tuple: w.tuple})
 			isRefusal(t, err, c)
 		}
-		_, err := w.ic.Assign(t.Context(), store.Tuple{UserID: w.alice, Account: "999999999999", Set: set})
+		_, err := w.ic.Assign(t.Context(), store.Grant{Tuple: store.Tuple{UserID: w.alice, Account: "999999999999", Set: set}})
 		isRefusal(t, err, codeNotFound)
-		_, err = w.ic.Assign(t.Context(), store.Tuple{UserID: w.alice, Account: wealth, Set: "Nothing"})
+		_, err = w.ic.Assign(t.Context(), store.Grant{Tuple: store.Tuple{UserID: w.alice, Account: wealth, Set: "Nothing"}})
 		isRefusal(t, err, "NoSuchPermissionSet")
 		w.Outage("sso-admin", true)
 		_, err = w.ic.Assigned(t.Context(), w.tuple)
 		isFault(t, err)
 		w.Unreachable("sso-admin", true)
-		_, err = w.ic.Assign(t.Context(), w.tuple)
+		_, err = w.ic.Assign(t.Context(), store.Grant{Tuple: w.tuple})
 		isFault(t, err)
 	})
 }
@@ -177,21 +177,21 @@ func TestRefusalsAndOutages(t *testing.T) {
 func TestQuotaThatPassesAndOneThatDoesNot(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.FailNext("sso-admin", "CreateAccountAssignment", "ServiceQuotaExceededException", 1)
-		_, err := w.ic.Assign(t.Context(), w.tuple)
+		_, err := w.ic.Assign(t.Context(), store.Grant{Tuple: w.tuple})
 		isRefusal(t, err, "ServiceQuotaExceededException")
 
 		w.SetAsync(time.Minute)
 		for i, u := range w.addUsers(15) {
 			acct := fmt.Sprintf("2000000000%02d", i)
 			w.AddAccount(acct, acct)
-			if _, err := w.ic.Assign(t.Context(), store.Tuple{UserID: u, Account: acct, Set: set}); err != nil && i < 12 {
+			if _, err := w.ic.Assign(t.Context(), store.Grant{Tuple: store.Tuple{UserID: u, Account: acct, Set: set}}); err != nil && i < 12 {
 				t.Fatal(err)
 			}
 			if i >= 11 {
 				w.connect(t, Config{}) // a restart: what was under way is not counted any more
 			}
 		}
-		_, err = w.ic.Assign(t.Context(), w.tuple)
+		_, err = w.ic.Assign(t.Context(), store.Grant{Tuple: w.tuple})
 		isFault(t, err)
 		if w.refused("ServiceQuotaExceededException") == 0 {
 			t.Fatal("the twin never refused: the story is not told")
@@ -211,14 +211,14 @@ func TestFiftyAtOnceStayWithinTheQuotas(t *testing.T) {
 			tu := store.Tuple{UserID: u, Account: fmt.Sprintf("2000000000%02d", i), Set: set}
 			g.Go(func() {
 				for {
-					change, err := w.ic.Assign(t.Context(), tu)
+					change, err := w.ic.Assign(t.Context(), store.Grant{Tuple: tu})
 					if err != nil {
 						isFault(t, err)
 						time.Sleep(time.Second)
 						continue
 					}
 					for {
-						p, _, err := w.ic.Follow(t.Context(), change, false)
+						p, _, err := w.ic.Follow(t.Context(), store.Tuple{}, change, false)
 						if p == store.Succeeded {
 							return
 						}

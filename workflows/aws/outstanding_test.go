@@ -16,7 +16,7 @@ func TestRemovalsHavePlacesOfTheirOwn(t *testing.T) {
 		full := 0
 		for i, u := range w.addUsers(14) {
 			w.AddAccount(fmt.Sprintf("2000000000%02d", i), "")
-			if _, err := w.ic.Assign(t.Context(), store.Tuple{UserID: u, Account: fmt.Sprintf("2000000000%02d", i), Set: set}); err != nil {
+			if _, err := w.ic.Assign(t.Context(), store.Grant{Tuple: store.Tuple{UserID: u, Account: fmt.Sprintf("2000000000%02d", i), Set: set}}); err != nil {
 				full++
 			}
 		}

@@ -161,7 +161,7 @@ func (w *world) connect(t testing.TB, cfg Config) {
 func (w *world) follow(t *testing.T, change string, removal bool) (store.Progress, string, error) {
 	t.Helper()
 	for range 60 {
-		p, why, err := w.ic.Follow(t.Context(), change, removal)
+		p, why, err := w.ic.Follow(t.Context(), store.Tuple{}, change, removal)
 		if p != store.Underway || err != nil {
 			return p, why, err
 		}
@@ -173,7 +173,7 @@ func (w *world) follow(t *testing.T, change string, removal bool) (store.Progres
 
 func (w *world) assign(t *testing.T, tu store.Tuple) {
 	t.Helper()
-	change, err := w.ic.Assign(t.Context(), tu)
+	change, err := w.ic.Assign(t.Context(), store.Grant{Tuple: tu})
 	if err != nil {
 		t.Fatalf("Assign: %v", err)
 	}
