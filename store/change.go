@@ -36,33 +36,52 @@ func (db *DB) Submit(by By, r Request, fn func(*Change) error) (Request, error) 
 	asked := r
 	err := db.change(by, func(t tx) error {
 		r = asked.clone()
-		if r.State != Pending && r.State != Approved {
-			return fmt.Errorf("a request begins pending or approved, not %s", r.State)
-		}
-		n := fromU64(t.get("meta", []byte("next")))
-		if err := t.put("meta", []byte("next"), u64(n+1)); err != nil {
-			return err
-		}
-		r.ID, r.Version = idOf(n), 0
-		c := &Change{Request: &r, By: by, t: t}
-		if err := c.Log(EventSubmitted, map[string]string{"state": string(r.State)}); err != nil {
-			return err
-		}
-		if err := run(c, fn); err != nil {
-			return err
-		}
-		if t.get("requests", u64(n)) != nil {
-			return fmt.Errorf("%w: the number of %s was given before", ErrDamaged, r.ID)
-		}
-		if err := mark(t, "person", ofPerson(&r, u64(n))); err != nil {
-			return err
-		}
-		return c.write(0)
+		return enter(t, by, &r, fn)
 	})
 	if err != nil {
 		return Request{}, err
 	}
 	return r, nil
+}
+
+// Along records another request that is granted on this one's word, in the same transaction. It begins approved, and ends with this one.
+func (c *Change) Along(r Request) error {
+	if r.State != Approved {
+		return fmt.Errorf("a request that is granted along with another begins approved, not %s", r.State)
+	}
+	r = r.clone()
+	r.Lead = c.Request.ID
+	if err := enter(c.t, c.By, &r, nil); err != nil {
+		return err
+	}
+	c.Request.With = append(c.Request.With, r.ID)
+	return nil
+}
+
+// enter gives a new request its id and writes it, with what is derived from it.
+func enter(t tx, by By, r *Request, fn func(*Change) error) error {
+	if r.State != Pending && r.State != Approved {
+		return fmt.Errorf("a request begins pending or approved, not %s", r.State)
+	}
+	n := fromU64(t.get("meta", []byte("next")))
+	if err := t.put("meta", []byte("next"), u64(n+1)); err != nil {
+		return err
+	}
+	r.ID, r.Version = idOf(n), 0
+	c := &Change{Request: r, By: by, t: t}
+	if err := c.Log(EventSubmitted, map[string]string{"state": string(r.State)}); err != nil {
+		return err
+	}
+	if err := run(c, fn); err != nil {
+		return err
+	}
+	if t.get("requests", u64(n)) != nil {
+		return fmt.Errorf("%w: the number of %s was given before", ErrDamaged, r.ID)
+	}
+	if err := mark(t, "person", ofPerson(r, u64(n))); err != nil {
+		return err
+	}
+	return c.write(0)
 }
 
 // Transition moves a request from one state to the next. The record must stand in `from`, and the table must allow the step: else
@@ -232,60 +251,6 @@ func (c *Change) Done(click uint64) error {
 		return nil
 	}
 	return c.t.del("inbox", u64(click))
-}
-
-// Access reads the desired state of a tuple. known is false where no grant of ours is in force or being undone.
-func (c *Change) Access(t Tuple) (a Access, known bool, err error) {
-	known, err = fetch(c.t, "access", t.key(), &a)
-	if !known {
-		a.Tuple = t
-	}
-	return a, known, err
-}
-
-// Want adds this request to those that want the access. standing is what the listing found, and counts only for the first of them.
-func (c *Change) Want(standing bool) error {
-	a, known, err := c.Access(c.Request.Tuple())
-	if err != nil {
-		return err
-	}
-	if !known || len(a.Live) == 0 {
-		a.Standing = standing
-	}
-	a.Forced = false
-	a.add(c.Request.ID)
-	return save(c.t, "access", a.Tuple.key(), a)
-}
-
-// Remove claims the removal of the access for this request: it no longer wants it, and if nobody else does and it was not standing
-// before, the assignment is to be deleted, and grants of the same access wait until that is done.
-func (c *Change) Remove() (Access, error) {
-	a, _, err := c.Access(c.Request.Tuple())
-	if err != nil {
-		return a, err
-	}
-	a.remove(c.Request.ID)
-	if len(a.Live) == 0 && !a.Standing {
-		a.Removing = c.Request.ID
-	}
-	return a, save(c.t, "access", a.Tuple.key(), a)
-}
-
-// Forget ends the removal: absence was verified, or there was nothing of ours to remove. forced: nobody verified it, an operator vouched for it.
-// The row stays, with the time: a listing made soon after may still show what was just removed, and that is nobody's standing access.
-func (c *Change) Forget(forced bool) error {
-	a, known, err := c.Access(c.Request.Tuple())
-	if err != nil || !known {
-		return err
-	}
-	a.remove(c.Request.ID)
-	if a.Removing == c.Request.ID {
-		a.Removing = ""
-	}
-	if len(a.Live) == 0 && a.Removing == "" {
-		a.Ended, a.Forced = c.By.At, forced
-	}
-	return save(c.t, "access", a.Tuple.key(), a)
 }
 
 // OpenOf reads, in the transaction, the requests of a person that are not at their end, the newest first.

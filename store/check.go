@@ -15,7 +15,7 @@ const mostFaults = 20
 var summed = []string{"requests", "access", "inbox", "outbox", "messages", "events", "facts"}
 
 // indexes are those whose keys do, and whose values are nothing else.
-var indexes = []string{"due", "openof", "person", "eventsof", "seenat"}
+var indexes = []string{"due", "openof", "person", "eventsof", "seenat", "lines"}
 
 // faults collects what is wrong, as far as it is worth saying.
 type faults struct {

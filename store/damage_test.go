@@ -139,7 +139,7 @@ func TestAlteredRecords(t *testing.T) {
 	db := fresh(t)
 	r := bring(t, db, "ann", store.Active)
 	_, err := db.Touch(byBot(noon), r.ID, r.State, func(c *store.Change) error {
-		return errors.Join(c.Want(false), c.Tell(store.Notice{Kind: "card"}), c.Fact("channel", "C1"))
+		return errors.Join(c.Want(false, false), c.Tell(store.Notice{Kind: "card"}), c.Fact("channel", "C1"))
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -54,8 +54,11 @@ type DB struct {
 
 var buckets = []string{
 	"meta", "requests", "due", "open", "openof", "person", "access", "inbox", "seen", "seenat",
-	"outbox", "messages", "events", "eventsof", "facts",
+	"outbox", "messages", "events", "eventsof", "facts", "lines",
 }
+
+// since are the buckets that stores made by earlier versions lack. They begin empty, which is what those stores mean by not having them.
+var since = []string{"lines"}
 
 // Create makes an empty store at path and opens it. It is made whole under another name and then given this one, so that a crash
 // leaves either no store or an empty one, never half of one. What is at path already is ErrExists, whatever it is; only an
@@ -149,7 +152,8 @@ func furnish(t tx, now time.Time) error {
 	return t.put("meta", []byte("next"), u64(firstNumber))
 }
 
-// Open opens the store at path for this process alone. It makes nothing and changes nothing. Errors: ErrNoStore (no file, an empty one, or one that
+// Open opens the store at path for this process alone. It makes nothing and changes nothing, but for the buckets that an earlier version did not
+// know. Errors: ErrNoStore (no file, an empty one, or one that
 // nothing was ever put into), ErrFormat, ErrDamaged, *HeldError after two seconds.
 func Open(path string, now time.Time) (*DB, error) {
 	if st, err := os.Stat(path); err == nil && st.IsDir() {
@@ -160,12 +164,38 @@ func Open(path string, now time.Time) (*DB, error) {
 		return nil, heldBy(path, err)
 	}
 	db := &DB{e: e, path: path, lock: path + ".lock"}
-	if err := db.e.view(db.known); err != nil {
+	err = db.e.view(db.known)
+	if err == nil {
+		err = db.refurnish()
+	}
+	if err != nil {
 		e.close()
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	db.sign(now)
 	return db, nil
+}
+
+// refurnish adds what an earlier version did not know.
+func (db *DB) refurnish() error {
+	missing := false
+	err := db.e.view(func(t tx) error {
+		for _, b := range since {
+			missing = missing || t.t.Bucket([]byte(b)) == nil
+		}
+		return nil
+	})
+	if err != nil || !missing {
+		return err
+	}
+	return db.e.alone(func(t tx) error {
+		for _, b := range since {
+			if err := t.bucket(b); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // known refuses what this program did not write.

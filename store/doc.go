@@ -21,6 +21,7 @@
 //	openof     user-id 0x00 number        index; the same, by person
 //	person     user-id 0x00 number        index; the requests of one person
 //	access     tuple                      Access; who has what through us, for each person, account and permission set
+//	lines      guard access-key           index; the accesses that have a line in the guard of that account, permission set or role
 //	inbox      sequence                   Click; what Slack delivered and was acknowledged, not yet acted on
 //	seen       delivery                   time it came; forgotten after a day
 //	seenat     unix-nanoseconds delivery  index; the order in which seen is forgotten

@@ -30,6 +30,10 @@ const (
 	EventPolicy    = "policy"
 	EventPerson    = "person" // whom a Slack account was matched to, or that it no longer matches
 	EventChannel   = "channel"
+	EventLockdown  = "lockdown"
+	EventExtension = "extension" // asked for, decided, counted or not
+	EventFound     = "found"     // what a reconciliation found, and did about it
+	EventProof     = "proof"     // what check --prove saw
 )
 
 // Notice is something people are to be told: an entry of the outbox, written with the change it tells of. It holds facts, not words:

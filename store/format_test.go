@@ -247,7 +247,7 @@ func keep(t *testing.T) {
 	for i, s := range store.States() {
 		r := bring(t, db, fmt.Sprintf("user%d", i%3), s)
 		if r.State.MayHaveAccess() {
-			if _, err := db.Touch(byBot(noon), r.ID, r.State, func(c *store.Change) error { return c.Want(false) }); err != nil {
+			if _, err := db.Touch(byBot(noon), r.ID, r.State, func(c *store.Change) error { return c.Want(false, false) }); err != nil {
 				t.Fatal(err)
 			}
 		}

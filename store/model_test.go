@@ -120,11 +120,11 @@ func do(deeds []deed) func(*store.Change) error {
 			case "fact":
 				err = c.Fact(d.Name, d.At.String())
 			case "want":
-				err = c.Want(d.Name == "a")
+				err = c.Want(d.Name == "a", false)
 			case "remove":
 				_, err = c.Remove()
 			case "forget":
-				err = c.Forget(d.Name == "a")
+				err = c.Forget(d.Name == "a", time.Time{})
 			case "done":
 				err = c.Done(d.Seq)
 			case "decide":

@@ -273,6 +273,8 @@ type Access struct {
 
 	// Until is the latest end of the live requests; what the guard's line and the dead man's schedules go by. Zero while nobody is live.
 	Until time.Time `json:"until,omitzero"`
+	// Reach is the latest end that the guard's line may have said since the person came in: before it, only an outright refusal ends their credentials.
+	Reach time.Time `json:"reach,omitzero"`
 	// Lined: the guard has, or is about to have, a line for this person.
 	Lined bool `json:"lined,omitempty"`
 	// Out: the session ended before the time its line said, so the line refuses outright. Only a new grant replaces that, by Before.

@@ -26,7 +26,7 @@ func TestHungGrantsDoNotHoldUpTheEndOfOne(t *testing.T) {
 	if r, err = db.Transition(by, r.ID, store.Approved, store.Granting, func(c *store.Change) error {
 		c.Request.GrantedAt, c.Request.ExpiresAt = by.At, now.Add(-time.Minute)
 		c.Request.Set(store.ClockEnd, c.Request.ExpiresAt)
-		return c.Want(false)
+		return c.Want(false, false)
 	}); err != nil {
 		t.Fatal(err)
 	}
