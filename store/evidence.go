@@ -21,7 +21,9 @@ type Query struct {
 	Account  Account
 	UserID   string // matched against onBehalfOf.userId where the event has it
 	UserName string // the role session's name, for events that have none
-	Set      string
+	Set      string // the permission set's name; or
+	Role     string // the IAM role's, with
+	Request  ID     // the request, which is the role session's name
 	From, To time.Time
 }
 

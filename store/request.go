@@ -153,6 +153,7 @@ type End struct {
 type Ends struct {
 	Guard     bool   `json:"guard,omitempty"`     // IAM itself refuses it from its expiry on
 	Schedules bool   `json:"schedules,omitempty"` // EventBridge Scheduler takes it away if the bot does not
+	Unguarded bool   `json:"unguarded,omitempty"` // the guard should stand and does not yet
 	Why       string `json:"why,omitempty"`       // why one of them does not, for people
 	Shells    int    `json:"shells,omitempty"`    // SSM sessions that were ended with it
 }

@@ -47,6 +47,9 @@ func (e *Engine) decide(ctx context.Context, c store.Click) error {
 	if c.Kind == store.ClickDeny {
 		return e.deny(c, r, who3.person)
 	}
+	if l, locked, err := e.DB.Lockdown(); err != nil || locked {
+		return errors.Join(err, &Refusal{RefusedLocked, lockedDown(l) + " Approve it then, if it has not expired."})
+	}
 	return e.approve(c, r, p, s, who3)
 }
 
@@ -170,7 +173,7 @@ func (e *Engine) approve(c store.Click, r store.Request, p *policy.Policy, s pol
 		q.Work = store.Work{}
 		q.Stop(store.ClockExpire, store.ClockRemind, store.ClockTell)
 		q.Set(store.ClockPoll, ch.By.At)
-		return errors.Join(asks(ch), line(ch, NoticeDecided, nil))
+		return errors.Join(e.grantAlong(ch, p, s, who(w.requester)), asks(ch), line(ch, NoticeDecided, nil))
 	})
 	return err
 }

@@ -16,12 +16,17 @@ import (
 	"breakglass/workflows/policy"
 )
 
-// Config is what an Engine is made of. All of it must be there but ByHand, Log, Registry and Sweep.
+// Config is what an Engine is made of. All of it must be there but Guards, DeadMan, Shells and Inventory, which the operator may switch off, and
+// ByHand, Log, Registry and Sweep.
 type Config struct {
 	DB        *store.DB
 	Policy    func() *policy.Policy // the one in force at this moment
 	Directory Directory
 	Assigner  Assigner
+	Guards    Guards    // nil: no guard policies
+	DeadMan   DeadMan   // nil: no dead man's schedules
+	Shells    Shells    // nil: open shells are not ended
+	Inventory Inventory // nil: nothing is reconciled
 	Trail     Trail
 	People    People
 	Speaker   Speaker
@@ -43,6 +48,9 @@ type Engine struct {
 	rooms  rooms
 	outbox outbox
 	clock  *steady
+	turns  turns     // of those who write a guard
+	owed   unwritten // removals that were made while the store could not be written
+	census census    // how far the reconciliation is
 
 	work sync.WaitGroup
 	mu   sync.Mutex // guards what follows
@@ -87,10 +95,14 @@ func (e *Engine) Run(ctx context.Context) error {
 		return fmt.Errorf("the sweep's schedule %q: %w", e.Sweep, err)
 	}
 	e.open(ctx)
+	if _, err := c.AddFunc(reconcileEvery, func() { e.beginCensus() }); err != nil {
+		return fmt.Errorf("the reconciliation's schedule: %w", err)
+	}
 	c.Start()
 	defer e.close()
 	defer func() { <-c.Stop().Done() }()
 	e.Nudge()
+	e.beginCensus()
 	speaking := make(chan struct{})
 	go func() {
 		defer close(speaking)
@@ -200,6 +212,7 @@ func (e *Engine) CatchUp(ctx, work context.Context) error {
 // sweep begins everything that is due, access before all else. It is how work is found after a start; while the engine runs, most of it was begun
 // already by who caused it. Kinds of work whose room is full are passed over: a long queue of one kind hides no other.
 func (e *Engine) sweep(ctx context.Context) {
+	e.enforce()
 	clicks, err := e.DB.Clicks(mostClicks)
 	if err != nil {
 		e.broken("read the inbox", err)
@@ -242,6 +255,9 @@ func (e *Engine) step(ctx context.Context, id store.ID) {
 			return
 		}
 		if err := e.tryStep(ctx, r); err != nil && (ctx.Err() != nil || !e.stumble(r, err)) {
+			if ctx.Err() == nil {
+				e.anyway(ctx, r)
+			}
 			return // cut off, or not even the failure could be recorded
 		}
 		e.hear()

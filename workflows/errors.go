@@ -31,6 +31,7 @@ const (
 	RefusedOpen      = "open"       // the same request is open already
 	RefusedUnbuilt   = "unbuilt"    // the scenario asks for what is not offered yet
 	RefusedStore     = "store"      // the store cannot be written
+	RefusedLocked    = "lockdown"   // a lockdown is in force
 	RefusedUnknown   = "no_request" // there is no such request
 )
 

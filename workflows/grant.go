@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -55,6 +56,13 @@ func (e *Engine) prepare(ctx context.Context, r store.Request) error {
 	g, gctx := errgroup.WithContext(ask)
 	g.Go(func() (err error) { no, err = e.lastCheck(gctx, p, r); return err })
 	g.Go(func() (err error) { listed, err = e.Assigner.Assigned(gctx, r.Tuple()); return err })
+	if e.Guards != nil && r.Account.ID != "" { // what is wrong there shows when the guard is written
+		g.Go(func() error {
+			e.Guards.Ready(gctx, r.Account.ID)
+			_ = e.fence(gctx, r.Account.ID)
+			return nil
+		})
+	}
 	if err := g.Wait(); err != nil {
 		var refused *store.Refusal
 		if errors.As(err, &refused) {
@@ -65,11 +73,16 @@ func (e *Engine) prepare(ctx context.Context, r store.Request) error {
 	if no != "" {
 		return e.fail(r, no)
 	}
+	if seeded("intent") { // the effect before its record
+		g := r.Grant()
+		g.Until = e.now().Add(r.Duration)
+		_, _ = e.Assigner.Assign(ctx, g)
+	}
 	r, err := e.intend(r, p, listed, began)
 	if err != nil {
 		return err
 	}
-	return e.create(ctx, r, !listed || r.Work.Must)
+	return e.letIn(ctx, r, !listed || r.Work.Must)
 }
 
 func orSilence(s string) string {
@@ -85,14 +98,17 @@ func (e *Engine) lastCheck(ctx context.Context, p *policy.Policy, r store.Reques
 	if !ok {
 		return "The policy no longer has this scenario.", nil
 	}
-	if s.Grant.Name != r.PermissionSet {
-		return "The policy now grants another permission set for this scenario. Ask anew.", nil
+	if s.Grant.Name != r.Granted() {
+		return "The policy now grants something else for this scenario. Ask anew.", nil
 	}
 	if what := p.Unbuilt(s); what != "" {
 		return "The policy now asks for " + what + ", which is not offered yet.", nil
 	}
-	if acct, ok := p.Account(r.Account.Name); !ok || acct.ID != r.Account.ID {
+	if acct, ok := p.Account(r.Account.Name); r.Account.ID != "" && (!ok || acct.ID != r.Account.ID) {
 		return "The policy no longer has this account.", nil
+	}
+	if l, locked, err := e.DB.Lockdown(); err != nil || locked {
+		return lockedDown(l), err
 	}
 	requester, deciders, err := e.lookAgain(ctx, p.Groups(), r)
 	if err != nil {
@@ -101,8 +117,13 @@ func (e *Engine) lastCheck(ctx context.Context, p *policy.Policy, r store.Reques
 	if v := p.MayRequest(r.Scenario, r.Account.Name, r.Duration, who(requester)); !v.OK {
 		return v.Why, nil
 	}
-	if s.Approval.None {
+	if s.Approval.None || r.Lead != "" && r.NoWord {
 		return "", nil
+	}
+	if r.Lead != "" {
+		if s, ok = e.leadScenario(p, r); !ok {
+			return "The policy no longer has the scenario it is granted along with.", nil
+		}
 	}
 	people := make([]policy.Person, len(deciders))
 	for i, d := range deciders {
@@ -114,58 +135,6 @@ func (e *Engine) lastCheck(ctx context.Context, p *policy.Policy, r store.Reques
 	return "", nil
 }
 
-// intend commits the intent to grant, and with it the time of the revocation: a crash from here on is still revoked on time.
-func (e *Engine) intend(r store.Request, p *policy.Policy, listed bool, began time.Time) (store.Request, error) {
-	s, _ := p.Scenario(r.Scenario)
-	return e.DB.Transition(e.by(), r.ID, store.Approved, store.Granting, func(c *store.Change) error {
-		q, now := c.Request, c.By.At
-		a, known, err := c.Access(q.Tuple())
-		if err != nil {
-			return err
-		}
-		shared := len(a.Live) > 0
-		if shared {
-			q.Standing = a.Standing
-		} else if q.Standing, err = stands(a, known, listed, began); err != nil {
-			return err
-		}
-		if err := c.Want(q.Standing); err != nil {
-			return err
-		}
-		q.GrantedAt, q.ExpiresAt = now, now.Add(q.Duration)
-		q.Set(store.ClockEnd, q.ExpiresAt)
-		q.Set(store.ClockPoll, now)
-		if s.Ticket.Within > 0 && q.Ticket == "" {
-			q.TicketBy = now.Add(s.Ticket.Within)
-			q.Set(store.ClockTicket, now.Add(s.Ticket.Within/2))
-		}
-		// What is listed, did not stand before and belongs to no other session is about to go: it is asked for all the same.
-		q.Work = store.Work{Since: now, Must: listed && !q.Standing && !shared}
-		data := map[string]string{"effect": "assign", "account": q.Account.ID, "set": q.PermissionSet, "user": q.Requester.UserID, "standing": fmt.Sprint(q.Standing), "expires": q.ExpiresAt.Format(time.RFC3339)}
-		return errors.Join(c.Log(store.EventIntent, data), card(c))
-	})
-}
-
-// listingLag is how long after a removal a listing may still show what is gone. AWS gives no figure; ten minutes is the longest that
-// people who automate assignments wait for.
-const listingLag = 10 * time.Minute
-
-// stands says whether what a listing found stood before us. What we removed ourselves a moment ago does not, however long a listing shows it,
-// and what an operator vouched to be gone is ours if it is there after all.
-func stands(a store.Access, known, listed bool, began time.Time) (bool, error) {
-	switch {
-	case a.Removing != "":
-		return false, errBusy
-	case !listed || !known || a.Standing:
-		return listed, nil
-	case a.Forced:
-		return false, nil
-	case began.Before(a.Ended.Add(listingLag)):
-		return false, errBusy
-	}
-	return true, nil
-}
-
 // grant goes on with a grant that was begun: after a crash, a fault, or when AWS took long.
 func (e *Engine) grant(ctx context.Context, r store.Request) error {
 	now := e.now()
@@ -175,7 +144,38 @@ func (e *Engine) grant(ctx context.Context, r store.Request) error {
 	if now.After(r.GrantedAt.Add(uncertainAfter)) {
 		return e.beginEnd(r, store.Granting, store.Bot(), store.EndUncertain, nil)
 	}
-	return e.create(ctx, r, false)
+	if seeded("listing") { // asked again what the intent had settled
+		if there, err := e.Assigner.Assigned(ctx, r.Tuple()); err == nil && there {
+			r.Standing = true
+			if _, err := e.DB.Touch(e.by(), r.ID, store.Granting, func(c *store.Change) error {
+				c.Request.Standing = true
+				return nil
+			}); err != nil {
+				return err
+			}
+		}
+	}
+	return e.letIn(ctx, r, false)
+}
+
+// letIn makes the ends and then the assignment. The ends come first: what is found to be there after a crash has them made once more, which
+// changes nothing. once says that this is the first try, so that nothing can have come of an earlier one.
+func (e *Engine) letIn(ctx context.Context, r store.Request, once bool) error {
+	if r.Work.Change == "" && !seeded("schedule") {
+		stand, err := e.makeEnds(ctx, r)
+		var refused *store.Refusal
+		switch {
+		case errors.As(err, &refused) && once:
+			return e.fail(r, fmt.Sprintf("Its end could not be made sure of beforehand: %s: %s.", refused.Code, strings.TrimRight(refused.Message, ".")))
+		case errors.As(err, &refused):
+			e.Log.Warn("an end can no longer be made for a grant that was begun", "request", r.ID, "err", err)
+			return e.beginEnd(r, store.Granting, store.Bot(), store.EndUncertain, nil)
+		case err != nil:
+			return err
+		}
+		r.Ends = stand
+	}
+	return e.create(ctx, r, once)
 }
 
 // create makes the assignment, follows the change to its end, and proves it by listing. absent says that this is the first try, after a listing of a
@@ -201,11 +201,15 @@ func (e *Engine) create(ctx context.Context, r store.Request, absent bool) error
 		if err != nil {
 			return fmt.Errorf("create the assignment: %w", err)
 		}
-		if r, err = e.DB.Touch(e.by(), r.ID, store.Granting, func(c *store.Change) error {
-			c.Request.Work.Change = change
-			return c.Log(store.EventOutcome, map[string]string{"effect": "assign", "change": change})
-		}); err != nil {
+		if r, err = e.asked(r, change); err != nil {
 			return err
+		}
+	}
+	if r.Group != "" && !r.Ends.Schedules && e.schedulable(r) {
+		var err error
+		if r, err = e.scheduleMembership(ctx, r); err != nil {
+			e.Log.Error("a membership stands without the schedules that end it; it is taken away", "request", r.ID, "err", err)
+			return e.beginEnd(r, store.Granting, store.Bot(), store.EndUncertain, nil)
 		}
 	}
 	progress, why, err := e.follow(ctx, r, r.Work.Change, false)
@@ -225,6 +229,19 @@ func (e *Engine) create(ctx context.Context, r store.Request, absent bool) error
 		return e.activate(r)
 	}
 	return e.later(r, progress == store.Forgotten)
+}
+
+// asked records what AWS said to the creation, and which ends were made before it.
+func (e *Engine) asked(r store.Request, change string) (store.Request, error) {
+	stand := r.Ends
+	return e.DB.Touch(e.by(), r.ID, store.Granting, func(c *store.Change) error {
+		c.Request.Work.Change, c.Request.Ends = change, stand
+		data := map[string]string{"effect": "assign", "change": change, "guard": fmt.Sprint(stand.Guard), "scheduled": fmt.Sprint(stand.Schedules)}
+		if stand.Why != "" {
+			data["without"] = stand.Why
+		}
+		return c.Log(store.EventOutcome, data)
+	})
 }
 
 // assigned lists.
@@ -276,6 +293,10 @@ func (e *Engine) later(r store.Request, forget bool) error {
 
 // activate records that access was seen. From here the person is told how to get in.
 func (e *Engine) activate(r store.Request) error {
+	if seeded("schedule") { // the ends after the access
+		time.Sleep(3 * time.Second)
+		r.Ends, _ = e.makeEnds(context.Background(), r)
+	}
 	r, err := e.DB.Transition(e.by(), r.ID, store.Granting, store.Active, func(c *store.Change) error {
 		q, now := c.Request, c.By.At
 		q.VerifiedAt = now
@@ -283,6 +304,9 @@ func (e *Engine) activate(r store.Request) error {
 		q.Stop(store.ClockPoll)
 		if len(q.Notify) > 0 {
 			q.Set(store.ClockTell, now)
+		}
+		if q.Ends.Unguarded {
+			q.Set(store.ClockPoll, now.Add(guardPause))
 		}
 		if warn := q.ExpiresAt.Add(-warnBefore); warn.After(now) && q.Duration > warnBefore*3/2 {
 			q.Set(store.ClockWarn, warn)
@@ -294,6 +318,16 @@ func (e *Engine) activate(r store.Request) error {
 		data := map[string]string{}
 		if q.Standing {
 			data["standing"] = "true"
+		}
+		if q.Ends.Why != "" && !q.Standing {
+			if err := c.Tell(store.Notice{Kind: NoticeEnds, Request: q.ID, Lane: thread(q), Data: map[string]string{"why": q.Ends.Why}}); err != nil {
+				return err
+			}
+		}
+		if q.Ends.Unguarded {
+			if err := c.Tell(store.Notice{Kind: NoticeEnds, Lane: lane(q, "incidents"), Data: map[string]string{"why": q.Ends.Why, "incidents": "true"}}); err != nil {
+				return err
+			}
 		}
 		for _, other := range a.Live {
 			if other != q.ID {
@@ -331,7 +365,7 @@ func (e *Engine) fail(r store.Request, why string) error {
 		q := c.Request
 		q.End = store.End{Why: "failed", By: store.Bot(), At: c.By.At, Note: why}
 		if r.State != store.Approved {
-			if err := c.Forget(false); err != nil {
+			if err := c.Forget(false, c.By.At.Add(credentialsLive)); err != nil {
 				return err
 			}
 		}
@@ -341,5 +375,8 @@ func (e *Engine) fail(r store.Request, why string) error {
 			direct(c, NoticeResult, q.Requester.SlackID, map[string]string{"why": why}),
 		)
 	})
+	if err == nil {
+		e.tidySoon() // the ends that were made for it are left
+	}
 	return err
 }

@@ -19,6 +19,7 @@ type meters struct {
 	panics    prometheus.Counter
 	faults    prometheus.Counter
 	told      *prometheus.CounterVec
+	census    prometheus.Gauge
 }
 
 func newMeters(reg prometheus.Registerer, db *store.DB, now func() time.Time) meters {
@@ -36,6 +37,7 @@ func newMeters(reg prometheus.Registerer, db *store.DB, now func() time.Time) me
 		stuck:     counter("revocations_stuck_total", "Times people were told that a revocation still fails."),
 		panics:    counter("step_panics_total", "Steps that panicked and were caught."),
 		faults:    counter("store_faults_total", "Times the store did not answer."),
+		census:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "breakglass_reconciled_pairs", Help: "Pairs of account and permission set compared in this reconciliation, or the last."}),
 		toAccess: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "breakglass_approval_to_access_seconds", Help: "From the last word to verified access.",
 			Buckets: []float64{0.5, 1, 2, 5, 10, 20, 30, 60, 300},
@@ -48,7 +50,7 @@ func newMeters(reg prometheus.Registerer, db *store.DB, now func() time.Time) me
 	if reg == nil {
 		return m
 	}
-	reg.MustRegister(m.submitted, m.refused, m.ended, m.told, m.stuck, m.panics, m.faults, m.toAccess, m.lateness)
+	reg.MustRegister(m.submitted, m.refused, m.ended, m.told, m.stuck, m.panics, m.faults, m.toAccess, m.lateness, m.census)
 	reg.MustRegister(stateOf{db, now,
 		prometheus.NewDesc("breakglass_requests", "Requests that are not at their end.", []string{"state"}, nil),
 		prometheus.NewDesc("breakglass_oldest_due_seconds", "How long the most overdue request has been due.", nil, nil),

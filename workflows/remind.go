@@ -45,6 +45,8 @@ func (e *Engine) tellStep(ctx context.Context, id store.ID) {
 	switch {
 	case r.State == store.Pending:
 		err = e.summon(ctx, r)
+	case r.State == store.Active && r.Counts["longer asked"] == 0 && waits(r):
+		err = e.summonLonger(ctx, r)
 	case r.State.MayHaveAccess():
 		err = e.tellNamed(ctx, r, "begin")
 	default:

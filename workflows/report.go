@@ -24,6 +24,9 @@ const (
 // found is added, never replaced. With the last one, and no ticket outstanding, the case is closed.
 func (e *Engine) report(ctx context.Context, r store.Request) error {
 	p := e.Policy()
+	if r.Group != "" {
+		return e.nothingToRead(r)
+	}
 	if len(r.Readings) > len(p.Report.Again) {
 		return e.closeCase(r)
 	}
@@ -71,7 +74,7 @@ func (e *Engine) read1(ctx context.Context, r store.Request) store.Reading {
 	ctx, cancel := context.WithTimeout(ctx, readPatience)
 	defer cancel()
 	q := store.Query{
-		Account: r.Account, UserID: r.Requester.UserID, UserName: r.Requester.UserName, Set: r.PermissionSet,
+		Account: r.Account, UserID: r.Requester.UserID, UserName: r.Requester.UserName, Set: r.PermissionSet, Role: r.Role, Request: r.ID,
 		From: r.GrantedAt.Add(-margin), To: r.EndedAt, // what the session's keys did after it is the trail's to tell
 	}
 	g := report.NewGather(r.Readings)
@@ -99,5 +102,17 @@ func (e *Engine) closeCase(r store.Request) error {
 		return err
 	}
 	_, err := e.DB.Transition(e.by(), r.ID, store.Reported, store.Closed, func(c *store.Change) error { return card(c) })
+	return err
+}
+
+// nothingToRead closes a membership's case: what was done with it is in no account's trail that we could name.
+func (e *Engine) nothingToRead(r store.Request) error {
+	if r.State == store.Reported {
+		return e.closeCase(r)
+	}
+	_, err := e.DB.Transition(e.by(), r.ID, store.Revoked, store.Reported, func(c *store.Change) error {
+		c.Request.Set(store.ClockReport, c.By.At)
+		return c.Log(store.EventOutcome, map[string]string{"effect": "read trail", "nothing": "a membership leaves no events in an account"})
+	})
 	return err
 }

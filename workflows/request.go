@@ -45,10 +45,13 @@ func (e *Engine) Submit(ctx context.Context, by store.By, a Ask) (store.Request,
 	if v := p.MayRequest(a.Scenario, a.Account, r.Duration, who(a.Who)); !v.OK {
 		return store.Request{}, FormFaults{{Field: fieldOf(v.Code), Why: v.Why}}
 	}
+	if l, locked, err := e.DB.Lockdown(); err != nil || locked {
+		return store.Request{}, errors.Join(err, &Refusal{RefusedLocked, lockedDown(l)})
+	}
 	if err := e.second(&r); err != nil {
 		return store.Request{}, fmt.Errorf("read earlier requests: %w", err)
 	}
-	r, err := e.DB.Submit(by, r, func(c *store.Change) error { return e.begin(c, p, s) })
+	r, err := e.DB.Submit(by, r, func(c *store.Change) error { return e.begin(c, p, s, who(a.Who)) })
 	if errors.Is(err, store.ErrSeen) {
 		return store.Request{}, err
 	}
@@ -60,6 +63,7 @@ func (e *Engine) Submit(ctx context.Context, by store.By, a Ask) (store.Request,
 		e.meters.submitted.WithLabelValues(s.Name).Inc()
 		e.Log.Info("request recorded", "request", r.ID, "scenario", s.Name, "account", r.Account.Name, "state", r.State)
 		e.kick(r)
+		e.kickAlong(r)
 		e.hear()
 	}
 	return r, err
@@ -76,7 +80,7 @@ func (e *Engine) read(p *policy.Policy, a Ask) (store.Request, FormFaults) {
 		return r, FormFaults{{"scenario", "Pick a scenario."}}
 	}
 	r.Scenario, r.Title, r.Tier, r.Guide, r.Notify = s.Name, s.Title, s.Tier, s.Guide, s.Notify
-	r.PermissionSet = s.Grant.Name
+	name(&r, p, s)
 	r.NoWord = s.Approval.None
 	if len(s.Accounts) > 0 {
 		acct, ok := p.Account(a.Account)
@@ -146,11 +150,14 @@ func (e *Engine) second(r *store.Request) error {
 }
 
 // begin completes the record of a new request, in the transaction that writes it.
-func (e *Engine) begin(c *store.Change, p *policy.Policy, s policy.Scenario) error {
+func (e *Engine) begin(c *store.Change, p *policy.Policy, s policy.Scenario, asker policy.Person) error {
 	r, now := c.Request, c.By.At
 	open, err := c.OpenOf(r.Requester.UserID)
 	if err != nil {
 		return err
+	}
+	if l, locked, err := c.Lockdown(); err != nil || locked {
+		return errors.Join(err, &Refusal{RefusedLocked, lockedDown(l)})
 	}
 	for _, o := range open {
 		if o.Scenario == r.Scenario && o.Account.ID == r.Account.ID && (o.State == store.Pending || o.State == store.Approved || o.State == store.Granting || o.State == store.Active) {
@@ -167,6 +174,7 @@ func (e *Engine) begin(c *store.Change, p *policy.Policy, s policy.Scenario) err
 	}
 	r.Set(store.ClockPoll, now)
 	return errors.Join(
+		e.grantAlong(c, p, s, asker),
 		card(c),
 		c.Tell(store.Notice{Kind: NoticeTierZero, Lane: lane(r, "incidents")}),
 		mail(c, "tier_zero", p.Report.Email),
@@ -175,6 +183,9 @@ func (e *Engine) begin(c *store.Change, p *policy.Policy, s policy.Scenario) err
 
 // card tells everybody who looks at the request's message how it stands now.
 func card(c *store.Change) error {
+	if c.Request.Lead != "" {
+		return nil // it has no message of its own
+	}
 	return c.Tell(store.Notice{Kind: NoticeCard, Message: NoticeCard})
 }
 
@@ -183,12 +194,15 @@ func lane(r *store.Request, where string) string { return string(r.ID) + " " + w
 
 // line is a line in the request's thread.
 func line(c *store.Change, kind string, data map[string]string) error {
+	if c.Request.Lead != "" {
+		return lineAlong(c, kind, data)
+	}
 	return c.Tell(store.Notice{Kind: kind, Data: data})
 }
 
 // direct is a direct message to somebody.
 func direct(c *store.Change, kind, slackID string, data map[string]string) error {
-	if slackID == "" {
+	if slackID == "" || c.Request.Lead != "" {
 		return nil
 	}
 	return c.Tell(store.Notice{Kind: kind, To: slackID, Lane: lane(c.Request, "dm "+slackID), Data: data})
@@ -196,6 +210,9 @@ func direct(c *store.Change, kind, slackID string, data map[string]string) error
 
 // pass is the requester's message with the way in: posted with the access, edited when it ends.
 func pass(c *store.Change) error {
+	if c.Request.Lead != "" {
+		return nil
+	}
 	to := c.Request.Requester.SlackID
 	return c.Tell(store.Notice{Kind: NoticePass, Message: NoticePass, To: to, Lane: lane(c.Request, "dm "+to)})
 }

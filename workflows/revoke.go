@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"breakglass/store"
@@ -11,15 +13,21 @@ import (
 
 // beginEnd moves a session into revoking: from here on taking the access away never gives up. click is what asked for it, if one did.
 func (e *Engine) beginEnd(r store.Request, from store.State, by store.Actor, why string, click *store.Click) error {
+	return e.beginEndNoted(r, from, by, why, "", click)
+}
+
+// beginEndNoted is beginEnd with a note, which is somebody's words.
+func (e *Engine) beginEndNoted(r store.Request, from store.State, by store.Actor, why, note string, click *store.Click) error {
 	_, err := e.DB.Transition(store.By{Actor: by, At: store.Moment(e.now())}, r.ID, from, store.Revoking, func(c *store.Change) error {
 		q := c.Request
-		q.End = store.End{Why: why, By: by, At: c.By.At}
+		q.End = store.End{Why: why, By: by, At: c.By.At, Note: note}
 		q.Work = store.Work{Since: c.By.At}
 		if from == store.Granting { // what was asked for and not seen may still come true
 			if q.Work.Creating = r.Work.Change; r.Work.Change == "" {
 				q.Work.Doubt = c.By.At.Add(doubtFor)
 			}
 		}
+		lapse(q, c.By.At)
 		q.Stop(store.ClockEnd, store.ClockWarn)
 		q.Set(store.ClockPoll, c.By.At)
 		a, err := c.Remove()
@@ -27,7 +35,13 @@ func (e *Engine) beginEnd(r store.Request, from store.State, by store.Actor, why
 			return err
 		}
 		data := map[string]string{"effect": "unassign", "why": why, "removing": fmt.Sprint(a.Removing == q.ID)}
-		errs := []error{c.Log(store.EventIntent, data), card(c), pass(c), line(c, NoticeEnding, nil)}
+		if a.Removing == q.ID && len(a.Schedules) > 0 {
+			data["unschedule"] = names(a.Schedules)
+		}
+		if a.Out {
+			data["refuse"] = "outright"
+		}
+		errs := []error{c.Log(store.EventIntent, data), e.confess(c), card(c), pass(c), line(c, NoticeEnding, nil)}
 		if click != nil {
 			errs = append(errs, c.Done(click.Seq))
 		}
@@ -35,16 +49,20 @@ func (e *Engine) beginEnd(r store.Request, from store.State, by store.Actor, why
 	})
 	if err == nil {
 		e.meters.ended.WithLabelValues(why).Inc()
+		e.confessed(r.ID)
+		e.endAlong(r)
 	}
 	return err
 }
 
 // watch looks after a session while it lasts.
-func (e *Engine) watch(_ context.Context, r store.Request) error {
+func (e *Engine) watch(ctx context.Context, r store.Request) error {
 	now := e.now()
 	switch {
 	case r.Over(store.ClockEnd, now):
 		return e.beginEnd(r, store.Active, store.Bot(), store.EndExpired, nil)
+	case r.Over(store.ClockPoll, now):
+		return e.tend(ctx, r)
 	case r.Over(store.ClockWarn, now):
 		_, err := e.DB.Touch(e.by(), r.ID, store.Active, func(c *store.Change) error {
 			c.Request.Stop(store.ClockWarn)
@@ -61,44 +79,93 @@ const doubtFor = 5 * time.Minute
 // doubtPause is between two looks meanwhile.
 const doubtPause = 15 * time.Second
 
-// revoke takes the access away and proves it. Absence in the listing decides, whatever the status of a change says.
+// revoke takes the access away and proves it. Absence in the listing decides, whatever the status of a change says. Where the session ends before its
+// time, the guard refuses the person outright before all else; where it ends on time, it does so already.
 func (e *Engine) revoke(ctx context.Context, r store.Request) error {
+	ctx = store.Overdue(ctx, dueOf(r))
 	a, _, err := e.DB.Access(r.Tuple())
 	if err != nil {
 		return err
 	}
+	e.endAlong(r)
 	switch {
 	case a.Removing == r.ID:
+	case seeded("shared"): // deleted although another session needs it
 	case a.Standing || r.Standing:
-		return e.ended(r, map[string]string{"standing": "true"})
+		return e.leave(ctx, r, a, map[string]string{"standing": "true"})
 	case len(a.Live) > 0:
-		return e.ended(r, map[string]string{"shared": string(a.Live[0])})
+		return e.leave(ctx, r, a, map[string]string{"shared": string(a.Live[0])})
 	case a.Removing != "":
 		return e.ended(r, map[string]string{"shared": string(a.Removing)})
 	}
-	if r.Work.Creating != "" {
-		if done, err := e.creationOver(ctx, r); err != nil || !done {
+	refused := e.refuse(ctx, &r, a)
+	if r.Work.Absent.IsZero() {
+		gone, err := e.takeAway(ctx, &r)
+		if err != nil || !gone {
 			return err
+		}
+	}
+	return e.settle(ctx, r, a, refused)
+}
+
+// dueOf is when the access of a request should have been gone.
+func dueOf(r store.Request) time.Time {
+	if !r.End.At.IsZero() && (r.ExpiresAt.IsZero() || r.End.At.Before(r.ExpiresAt)) {
+		return r.End.At
+	}
+	return r.ExpiresAt
+}
+
+// refuse has the guard refuse the person outright where the session ends before its time, and then ends open shells, which no guard ends. Neither
+// holds up the removal: what fails is tried again with it.
+func (e *Engine) refuse(ctx context.Context, r *store.Request, a store.Access) error {
+	if !a.Out || r.Work.Refused || e.Guards == nil {
+		return nil
+	}
+	ask, cancel := context.WithTimeout(ctx, timedPatience)
+	defer cancel()
+	if err := e.writeGuard(ask, r.Tuple()); err != nil {
+		e.Log.Warn("the guard does not refuse yet; the removal goes on meanwhile", "request", r.ID, "err", err)
+		return fmt.Errorf("have the guard refuse: %w", err)
+	}
+	n, _ := e.endShells(ctx, *r)
+	q, err := e.DB.Touch(e.by(), r.ID, store.Revoking, func(c *store.Change) error {
+		c.Request.Work.Refused = true
+		c.Request.Work.Shells += n
+		return c.Log(store.EventOutcome, map[string]string{"effect": "guard", "refused": "outright", "shells": fmt.Sprint(n)})
+	})
+	if err != nil {
+		return err
+	}
+	*r = q
+	return nil
+}
+
+// takeAway deletes the assignment, follows that to its end, and lists. gone is false where it is left to the clock.
+func (e *Engine) takeAway(ctx context.Context, r *store.Request) (gone bool, err error) {
+	if r.Work.Creating != "" {
+		if done, err := e.creationOver(ctx, *r); err != nil || !done {
+			return false, err
 		}
 	}
 	if r.Work.Change == "" {
-		if r, err = e.unassign(ctx, r); err != nil {
-			return err
+		if *r, err = e.unassign(ctx, *r); err != nil {
+			return false, err
 		}
 	}
 	if r.Work.Change != "" {
-		if p, why, err := e.follow(ctx, r, r.Work.Change, true); err == nil && p == store.Underway {
-			return e.later(r, false)
+		if p, why, err := e.follow(ctx, *r, r.Work.Change, true); err == nil && p == store.Underway {
+			return false, e.later(*r, false)
 		} else if err != nil && !errors.Is(err, store.ErrGone) || p == store.Refused {
 			e.Log.Warn("the removal cannot be followed, or AWS reports that it failed; the listing decides", "request", r.ID, "reason", why, "err", err)
 		}
 	}
-	there, err := e.assigned(ctx, r)
+	there, err := e.assigned(ctx, *r)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if there {
-		return e.later(r, true) // whatever AWS says of the change: ask again
+		return false, e.later(*r, true) // whatever AWS says of the change: ask again
 	}
 	if now := e.now(); now.Before(r.Work.Doubt) {
 		_, err := e.DB.Touch(e.by(), r.ID, store.Revoking, func(c *store.Change) error {
@@ -106,9 +173,65 @@ func (e *Engine) revoke(ctx context.Context, r store.Request) error {
 			c.Request.Set(store.ClockPoll, now.Add(doubtPause))
 			return nil
 		})
+		return false, err
+	}
+	return true, nil
+}
+
+// settle does what is left once a listing showed nothing: open shells, a guard that does not refuse yet, schedules. The first two hold up the end of the
+// case, since somebody may still be in; a schedule that cannot be taken away finds nothing to do, and is tidied later.
+func (e *Engine) settle(ctx context.Context, r store.Request, a store.Access, refused error) error {
+	n, err := e.endShells(ctx, r)
+	if refused != nil && !e.now().Before(a.Reach) {
+		refused = nil // the line's own date refuses by now
+	}
+	if err = errors.Join(err, refused); err != nil {
+		if _, terr := e.DB.Touch(e.by(), r.ID, store.Revoking, func(c *store.Change) error {
+			w := &c.Request.Work
+			w.Shells += n
+			if w.Absent.IsZero() {
+				w.Absent = c.By.At
+				return c.Log(store.EventOutcome, map[string]string{"effect": "unassign", "verified": "absent", "left": brief(err)})
+			}
+			return nil
+		}); terr != nil {
+			return terr
+		}
 		return err
 	}
-	return e.ended(r, nil)
+	data := map[string]string{}
+	if n += r.Work.Shells; n > 0 {
+		data["shells"] = fmt.Sprint(n)
+	}
+	var all []string
+	for _, s := range a.Schedules {
+		all = append(all, s.Name)
+	}
+	if len(all) > 0 {
+		ask, cancel := context.WithTimeout(ctx, askPatience)
+		defer cancel()
+		if err := e.removeSchedules(ask, all); err != nil {
+			e.Log.Warn("schedules that have nothing left to do could not be removed; it is tried again", "request", r.ID, "err", err)
+			all = nil
+		}
+	}
+	return e.endedClean(r, data, all)
+}
+
+// leave ends a request whose access stays, because another session or somebody's standing access needs it. What stands for the others must end
+// when theirs does.
+func (e *Engine) leave(ctx context.Context, r store.Request, a store.Access, data map[string]string) error {
+	if e.Guards != nil && a.Lined {
+		if err := e.writeGuard(ctx, r.Tuple()); err != nil {
+			return fmt.Errorf("have the guard end with the sessions that are left: %w", err)
+		}
+	}
+	if e.schedulable(r) && len(a.Live) > 0 {
+		if err := e.makeSchedules(ctx, r, a); err != nil {
+			return fmt.Errorf("have the dead man's schedules end with the sessions that are left: %w", err)
+		}
+	}
+	return e.ended(r, data)
 }
 
 // creationOver follows a creation that was under way when the end began: taking away what is not there yet takes nothing away.
@@ -145,8 +268,13 @@ func (e *Engine) unassign(ctx context.Context, r store.Request) (store.Request, 
 	})
 }
 
-// ended records that nothing of this request is left. data says why nothing was removed, where nothing was.
+// ended records that nothing of this request is left. data says why nothing was removed.
 func (e *Engine) ended(r store.Request, data map[string]string) error {
+	return e.endedClean(r, data, nil)
+}
+
+// endedClean is ended after a removal: unscheduled are the schedules AWS has no more, and data may say how many shells were ended.
+func (e *Engine) endedClean(r store.Request, data map[string]string, unscheduled []string) error {
 	p := e.Policy()
 	_, err := e.DB.Transition(e.by(), r.ID, store.Revoking, store.Revoked, func(c *store.Change) error {
 		q, now := c.Request, c.By.At
@@ -162,11 +290,20 @@ func (e *Engine) ended(r store.Request, data map[string]string) error {
 		for k, v := range data {
 			outcome[k] = v
 		}
-		if len(data) == 0 {
+		if data["shared"] == "" && data["standing"] == "" {
 			outcome["verified"] = "absent"
 		}
+		if len(unscheduled) > 0 {
+			outcome["unscheduled"] = strings.Join(unscheduled, " ")
+			if err := c.Unplan(unscheduled...); err != nil {
+				return err
+			}
+		}
+		if n, err := strconv.Atoi(data["shells"]); err == nil {
+			q.Ends.Shells = n
+		}
 		errs := []error{
-			c.Forget(false), c.Log(store.EventOutcome, outcome), card(c), pass(c), line(c, NoticeEnded, data),
+			e.confess(c), c.Forget(false, now.Add(credentialsLive)), c.Log(store.EventOutcome, outcome), card(c), pass(c), line(c, NoticeEnded, data),
 			direct(c, NoticeGoodbye, q.Requester.SlackID, data),
 		}
 		if !late.IsZero() {
@@ -175,117 +312,4 @@ func (e *Engine) ended(r store.Request, data map[string]string) error {
 		return errors.Join(errs...)
 	})
 	return err
-}
-
-// endNow is the requester's End now.
-func (e *Engine) endNow(ctx context.Context, c store.Click) error {
-	r, err := e.DB.Request(c.Request)
-	if err != nil {
-		return err
-	}
-	if r.State != store.Active && r.State != store.Granting {
-		return &Refusal{RefusedState, Standing(r)}
-	}
-	person, err := e.requester(ctx, c, r, "end it")
-	if err != nil {
-		return err
-	}
-	return e.beginEnd(r, r.State, store.Somebody(person), store.EndedEarly, &c)
-}
-
-// End ends a session from the command line, when Slack is not there.
-func (e *Engine) End(by store.By, id store.ID, note string) error {
-	r, err := e.DB.Request(id)
-	if err != nil {
-		return err
-	}
-	if r.State != store.Active && r.State != store.Granting {
-		return &Refusal{RefusedState, Standing(r)}
-	}
-	if err := e.beginEnd(r, r.State, by.Actor, store.EndRevoked, nil); err != nil {
-		return err
-	}
-	e.kickID(id)
-	return nil
-}
-
-// forceAfter is how long a revocation is left to AWS before somebody's word may stand for it: when people first hear that it is stuck.
-const forceAfter = time.Minute
-
-// ForceClose ends a revocation that AWS will never answer, as when the account no longer exists. Somebody vouches that they looked:
-// it is the only way out of revoking that no listing proved.
-func (e *Engine) ForceClose(by store.By, id store.ID, verified string) error {
-	if verified == "" {
-		return &Refusal{RefusedState, "Say how you verified that no access is left."}
-	}
-	r, err := e.DB.Request(id)
-	if err != nil {
-		return err
-	}
-	if r.State != store.Revoking {
-		return &Refusal{RefusedState, Standing(r) + " Only a session that is ending can be closed by force; end it first."}
-	}
-	if e.now().Before(r.Work.Since.Add(forceAfter)) {
-		return &Refusal{RefusedState, fmt.Sprintf("%s began to end less than %s ago, and AWS mostly needs that long. See breakglass sessions, and come back if it is stuck.", r.ID, forceAfter)}
-	}
-	p := e.Policy()
-	_, err = e.DB.Transition(by, id, store.Revoking, store.Revoked, func(c *store.Change) error {
-		q := c.Request
-		q.End.Why, q.End.Note = store.EndForced, verified
-		q.EndedAt = c.By.At
-		q.Work = store.Work{}
-		q.Stop(store.ClockPoll)
-		q.Set(store.ClockReport, c.By.At.Add(p.Report.Settle))
-		return errors.Join(
-			c.Forget(true), c.Log(store.EventOutcome, map[string]string{"effect": "unassign", "forced": verified}),
-			card(c), pass(c), line(c, NoticeEnded, map[string]string{"forced": verified}),
-			c.Tell(store.Notice{Kind: NoticeUnstuck, Lane: lane(q, "incidents"), Data: map[string]string{"forced": verified}}),
-		)
-	})
-	if err == nil {
-		e.Nudge()
-	}
-	return err
-}
-
-// When people hear that a step still does not work: after a minute, and again ever more rarely.
-var complaints = []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour}
-
-// complain adds to a failed try what people must hear of it by now. A revocation that fails is the incidents channel's business; a grant that
-// takes long is the thread's.
-func (e *Engine) complain(c *store.Change, now time.Time) error {
-	q := c.Request
-	w := &q.Work
-	if w.Since.IsZero() {
-		w.Since = now
-	}
-	heard := w.Announced
-	var due time.Time
-	for _, after := range complaints {
-		if at := w.Since.Add(after); heard.Before(at) && !at.After(now) {
-			due = at
-		}
-	}
-	if last := complaints[len(complaints)-1]; due.IsZero() && !heard.IsZero() && now.Sub(heard) >= last {
-		due = now
-	}
-	if due.IsZero() {
-		return nil
-	}
-	w.Announced = now
-	data := map[string]string{"error": w.Error, "since": w.Since.Format(time.RFC3339), "attempts": fmt.Sprint(w.Attempts)}
-	if e.ByHand != nil {
-		data["command"] = e.ByHand(q.Tuple())
-	}
-	if err := c.Log(store.EventFault, data); err != nil {
-		return err
-	}
-	if q.State == store.Revoking {
-		e.meters.stuck.Inc()
-		return errors.Join(line(c, NoticeUncertain, data), c.Tell(store.Notice{Kind: NoticeStuck, Lane: lane(q, "incidents"), Data: data}))
-	}
-	if q.State == store.Approved || q.State == store.Granting {
-		return line(c, NoticeUncertain, data)
-	}
-	return nil
 }

@@ -1,0 +1,212 @@
+package workflows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"breakglass/store"
+	"breakglass/workflows/policy"
+)
+
+// The ends that stand besides the bot, made before the assignment in this order: the guard, in which IAM itself refuses the session after its expiry,
+// then the dead man's schedules. What they must say is in the store, written in the transaction of the intent; here AWS is brought to it.
+// Everything here may be repeated: a crash anywhere repeats it.
+
+// timedPatience is how long a grant whose guard is timed waits for IAM: an emergency must not wait for its control plane.
+const timedPatience = 10 * time.Second
+
+// credentialsLive is how long credentials taken at the last moment may be valid: a permission set's sessions, as an IAM role's, last
+// twelve hours at most (Identity Center user guide, session duration; IAM's MaxSessionDuration).
+const credentialsLive = 12 * time.Hour
+
+// schedulable says whether Scheduler can end an access: it acts in the account of Identity Center only, so not on an IAM role elsewhere.
+func (e *Engine) schedulable(r store.Request) bool {
+	return e.DeadMan != nil && r.Role == "" && !r.Standing
+}
+
+// guarded says whether a request gets a line in a guard. Where the guard is not closed, a line would cut off what stood before at the
+// end of the session; such a person gets none.
+func (e *Engine) guarded(r store.Request, closed bool) bool {
+	return e.Guards != nil && r.Group == "" && r.Guard != policy.GuardNone && (!r.Standing || closed)
+}
+
+// makeEnds makes what must stand before access is opened, and says what does. An error means that nothing may be opened; a
+// *store.Refusal in it that trying again will not help.
+func (e *Engine) makeEnds(ctx context.Context, r store.Request) (store.Ends, error) {
+	var stand store.Ends
+	var missing []string
+	a, _, err := e.DB.Access(r.Tuple())
+	if err != nil {
+		return stand, err
+	}
+	if r.Standing && !a.Lined {
+		return stand, nil // it is never taken away, so nothing may end it
+	}
+	var unguarded error
+	switch {
+	case e.Guards == nil && r.Group == "":
+		missing = append(missing, "the operator has switched the guard policies off, so credentials that were taken live on for as long as their session lasts")
+	case a.Lined:
+		if unguarded = e.makeGuard(ctx, r); unguarded == nil {
+			stand.Guard = true
+		} else if r.Guard != policy.GuardTimed {
+			return stand, fmt.Errorf("write the guard: %w", unguarded)
+		}
+	case r.Guard == policy.GuardNone && r.Group == "":
+		missing = append(missing, "the policy gives this scenario no guard, so credentials that were taken live on for as long as their session lasts")
+	}
+	switch {
+	case r.Group != "": // the membership's id is known only when it exists
+	case e.schedulable(r):
+		if err := e.makeSchedules(ctx, r, a); err != nil {
+			return stand, fmt.Errorf("make the dead man's schedules: %w", err)
+		}
+		stand.Schedules = true
+	case e.DeadMan == nil && r.Role == "":
+		missing = append(missing, "the operator has switched the dead man's schedules off, so if Breakglass is gone nobody takes the assignment away")
+	}
+	if unguarded != nil {
+		if !stand.Schedules {
+			return stand, fmt.Errorf("write the guard: %w", unguarded)
+		}
+		stand.Unguarded = true
+		missing = append(missing, "the guard could not be written in time ("+brief(unguarded)+"); it is tried on")
+	}
+	stand.Why = strings.Join(missing, "; ")
+	return stand, nil
+}
+
+// makeGuard makes sure of the fence and writes the guard's line. A timed one waits for IAM only so long.
+func (e *Engine) makeGuard(ctx context.Context, r store.Request) error {
+	patience := askPatience
+	if r.Guard == policy.GuardTimed {
+		patience = timedPatience
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := e.fence(ctx, r.Account.ID); err != nil {
+		return fmt.Errorf("make sure of the fence: %w", err)
+	}
+	return e.writeGuard(ctx, r.Tuple())
+}
+
+// fence makes sure of the fence of an account, and announces it where it was not what it must be.
+func (e *Engine) fence(ctx context.Context, account string) error {
+	p := e.Policy()
+	differed, err := e.Guards.Fence(ctx, store.Fence{Account: account, MayAssume: p.MayAssume(account)})
+	if err != nil || differed == "" {
+		return err
+	}
+	return e.found(finding{what: FoundFence, account: account, detail: differed, done: "It was put back."})
+}
+
+// turns lets one writer at a time work on each guard of this process, so that what is read from the store is what is written last.
+type turns struct {
+	mu  sync.Mutex
+	all map[string]chan struct{}
+}
+
+func (t *turns) take(ctx context.Context, name string) (done func(), err error) {
+	t.mu.Lock()
+	if t.all == nil {
+		t.all = map[string]chan struct{}{}
+	}
+	c := t.all[name]
+	if c == nil {
+		c = make(chan struct{}, 1)
+		t.all[name] = c
+	}
+	t.mu.Unlock()
+	select {
+	case c <- struct{}{}:
+		return func() { <-c }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for another change of the same guard: %w", ctx.Err())
+	}
+}
+
+// writeGuard brings the guard that an access belongs to to what the store says. It is read after the turn was taken: of several that
+// wait, the first writes for all of them.
+func (e *Engine) writeGuard(ctx context.Context, of store.Tuple) error {
+	done, err := e.turns.take(ctx, of.Account+" "+of.Set+" "+of.Role)
+	if err != nil {
+		return err
+	}
+	defer done()
+	g, err := e.guardOf(of)
+	if err != nil {
+		return err
+	}
+	if err := e.intendGuard(g); err != nil {
+		return err
+	}
+	return e.Guards.Write(ctx, g)
+}
+
+// guardOf is what the guard that an access belongs to must say now.
+func (e *Engine) guardOf(of store.Tuple) (store.Guard, error) {
+	g, err := e.DB.Guard(of, e.now())
+	if err == nil && of.Set != "" {
+		g.Closed, err = e.closed(of)
+	}
+	return g, err
+}
+
+// closed says whether the guard of a permission set refuses whoever has no session. A set that the policy no longer grants stays as it was for the
+// sessions that are still open.
+func (e *Engine) closed(of store.Tuple) (bool, error) {
+	rule, ok := e.Policy().GuardOf(of.Set, of.Account)
+	if ok {
+		return rule.Closed, nil
+	}
+	open, err := e.DB.Open()
+	for _, r := range open {
+		if r.PermissionSet == of.Set && r.Account.ID == of.Account && r.Guard != "" {
+			return r.Guard == policy.GuardClosed, nil
+		}
+	}
+	return false, err
+}
+
+// endShells ends what outlives the credentials. A group opens none.
+func (e *Engine) endShells(ctx context.Context, r store.Request) (int, error) {
+	if e.Shells == nil || r.Group != "" || r.Standing {
+		return 0, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	n, err := e.Shells.End(ctx, store.Shells{
+		Account: r.Account, Set: r.PermissionSet, Role: r.Role, Request: r.ID, UserName: r.Requester.UserName, Since: r.GrantedAt,
+	})
+	if err != nil {
+		return n, fmt.Errorf("end open shells: %w", err)
+	}
+	return n, nil
+}
+
+// guardPause is between two tries to write a guard that a session was opened without.
+const guardPause = 30 * time.Second
+
+// guardLate writes the guard that an emergency did not wait for.
+func (e *Engine) guardLate(ctx context.Context, r store.Request) error {
+	err := e.makeGuard(ctx, r)
+	_, terr := e.DB.Touch(e.by(), r.ID, store.Active, func(c *store.Change) error {
+		q := c.Request
+		if err != nil {
+			q.Set(store.ClockPoll, c.By.At.Add(guardPause))
+			return c.Log(store.EventFault, map[string]string{"effect": "guard", "error": brief(err)})
+		}
+		q.Stop(store.ClockPoll)
+		q.Ends.Guard, q.Ends.Unguarded, q.Ends.Why = true, false, ""
+		return errors.Join(
+			c.Log(store.EventOutcome, map[string]string{"effect": "guard", "stands": "true"}), card(c),
+			c.Tell(store.Notice{Kind: NoticeEnds, Lane: thread(q), Data: map[string]string{"stands": "true"}}),
+			c.Tell(store.Notice{Kind: NoticeEnds, Lane: lane(q, "incidents"), Data: map[string]string{"stands": "true", "incidents": "true"}}),
+		)
+	})
+	return terr
+}

@@ -1,0 +1,132 @@
+package workflows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"breakglass/store"
+)
+
+// later are the dead man's schedules: at the end, and twice after it, since Scheduler takes a deletion for done once AWS has accepted it.
+func later() []time.Duration { return []time.Duration{0, 3 * time.Minute, 15 * time.Minute} }
+
+// plan is which schedules must stand for an access, and which that may stand must not. Scheduler knows no seconds: the end is rounded up.
+func plan(a store.Access, id store.ID, membership string) (want []store.Schedule, fresh []store.Schedule, stale []string) {
+	if !a.Until.IsZero() {
+		end := a.Until.Add(time.Minute - 1).Truncate(time.Minute)
+		for n, after := range later() {
+			s := store.Schedule{Name: fmt.Sprintf("%s-%s-%d", id, end.Format("20060102T1504"), n+1), At: end.Add(after), Tuple: a.Tuple, Membership: membership}
+			if i := slices.IndexFunc(a.Schedules, func(o store.Schedule) bool { return o.At.Equal(s.At) && o.Membership == membership }); i >= 0 {
+				s = a.Schedules[i]
+			} else {
+				fresh = append(fresh, s)
+			}
+			want = append(want, s)
+		}
+	}
+	for _, o := range a.Schedules {
+		if !slices.ContainsFunc(want, func(s store.Schedule) bool { return s.Name == o.Name }) {
+			stale = append(stale, o.Name)
+		}
+	}
+	return want, fresh, stale
+}
+
+// makeSchedules makes the schedules that are written down for an access and takes away, after that, those of an earlier end: they would
+// cut a later one off.
+func (e *Engine) makeSchedules(ctx context.Context, r store.Request, a store.Access) error {
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	want, fresh, stale := plan(a, r.ID, membershipOf(a, r))
+	if len(fresh) > 0 { // they are written down with the intent; a longer session of somebody else's came in between
+		if _, err := e.DB.Touch(e.by(), r.ID, r.State, func(c *store.Change) error { return c.Plan(fresh...) }); err != nil {
+			return err
+		}
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	now := e.now()
+	for _, s := range want {
+		if s.At.After(now) {
+			g.Go(func() error { return e.DeadMan.Make(gctx, s) })
+		}
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return e.dropSchedules(ctx, r, stale)
+}
+
+// membershipOf is the membership that schedules of a group take away.
+func membershipOf(a store.Access, r store.Request) string {
+	if r.Group != "" && r.State == store.Granting && r.Work.Change != "" {
+		return r.Work.Change
+	}
+	for _, s := range a.Schedules {
+		if s.Membership != "" {
+			return s.Membership
+		}
+	}
+	return ""
+}
+
+// dropSchedules takes schedules away and forgets them.
+func (e *Engine) dropSchedules(ctx context.Context, r store.Request, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	if err := e.removeSchedules(ctx, names); err != nil {
+		return err
+	}
+	_, err := e.DB.Touch(e.by(), r.ID, r.State, func(c *store.Change) error {
+		return errors.Join(c.Unplan(names...), c.Log(store.EventOutcome, map[string]string{"effect": "unschedule", "names": strings.Join(names, " ")}))
+	})
+	return err
+}
+
+func (e *Engine) removeSchedules(ctx context.Context, names []string) error {
+	if e.DeadMan == nil {
+		return errors.New("the dead man's schedules are switched off; those made before stand until they have run")
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	for _, name := range names {
+		g.Go(func() error {
+			if err := e.DeadMan.Remove(gctx, name); err != nil {
+				return fmt.Errorf("remove schedule %s: %w", name, err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// scheduleMembership makes the schedules of a membership, whose id is known only now. They are written down first.
+func (e *Engine) scheduleMembership(ctx context.Context, r store.Request) (store.Request, error) {
+	q, err := e.DB.Touch(e.by(), r.ID, store.Granting, func(c *store.Change) error {
+		a, _, err := c.Access(c.Request.Tuple())
+		if err != nil {
+			return err
+		}
+		_, fresh, _ := plan(a, c.Request.ID, c.Request.Work.Change)
+		return errors.Join(c.Plan(fresh...), c.Log(store.EventIntent, map[string]string{"effect": "schedule", "names": names(fresh)}))
+	})
+	if err != nil {
+		return r, err
+	}
+	a, _, err := e.DB.Access(q.Tuple())
+	if err != nil {
+		return q, err
+	}
+	if err := e.makeSchedules(ctx, q, a); err != nil {
+		return q, err
+	}
+	return e.DB.Touch(e.by(), q.ID, store.Granting, func(c *store.Change) error {
+		c.Request.Ends.Schedules = true
+		return c.Log(store.EventOutcome, map[string]string{"effect": "schedule", "scheduled": "true"})
+	})
+}
