@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/slack-go/slack"
 
@@ -21,22 +22,28 @@ const (
 // card is the one message of a request in the requests channel, as the request now stands.
 func card(r store.Request, f setting) message {
 	blocks := []slack.Block{header(string(r.ID) + ": " + standing(r))}
-	blocks = append(blocks, about(r)...)
+	blocks = append(blocks, about(r, f)...)
 	blocks = append(blocks, status(r, f)...)
-	if bs := cardButtons(r); len(bs) > 0 {
+	if bs := cardButtons(r, f.room); len(bs) > 0 {
 		blocks = append(blocks, actions(bs...))
 	}
-	blocks = append(blocks, small(identity(r)))
+	blocks = append(blocks, small(identity(r), cardReach(r, f)))
 	return message{text: cardText(r, f), blocks: blocks}
 }
 
 // about says who, where, how long, what and why: the part that never changes.
-func about(r store.Request) []slack.Block {
+func about(r store.Request, f setting) []slack.Block {
 	verb := " asks for "
 	if r.State != store.Pending {
 		verb = " asked for "
 	}
-	w := words{}.who(r.Requester).say(verb).place(r).say(" for ").bold(sayDuration(r.Duration)).say(".\n").
+	w := words{}.who(r.Requester).say(verb)
+	if r.Group != "" || r.Role != "" {
+		w = w.access(r)
+	} else {
+		w = w.place(r) // what is granted there stands below, as AWS has it
+	}
+	w = w.say(" for ").bold(sayDuration(r.Duration)).say(".\n").
 		their(title(r), limitName).say(fmt.Sprintf(" · Tier %d", r.Tier))
 	if r.Region != "" {
 		w = w.say(" · ").their(r.Region, limitName)
@@ -45,7 +52,7 @@ func about(r store.Request) []slack.Block {
 		w = w.say(" · Ticket ").bold(oneLine(r.Ticket, limitName))
 	}
 	blocks := []slack.Block{paragraph(w), quoted(r.Reason, limitReason)}
-	if d := details(r); len(d) > 0 {
+	if d := details(r, f); len(d) > 0 {
 		blocks = append(blocks, paragraph(d))
 	}
 	return blocks
@@ -68,13 +75,16 @@ func title(r store.Request) string {
 	return r.Scenario
 }
 
-// details are the answers to the scenario's own questions, one line each, and where to read on.
-func details(r store.Request) words {
+// details are what is granted along with it, the answers to the scenario's own questions, one line each, and where to read on.
+func details(r store.Request, f setting) words {
 	var w words
 	line := func() {
 		if len(w) > 0 {
 			w = w.say("\n")
 		}
+	}
+	if along := along(r, f); len(along) > 0 {
+		w = w.more(along)
 	}
 	for i, a := range r.Answers {
 		if i == mostAnswers {
@@ -103,6 +113,44 @@ func details(r store.Request) words {
 	return w
 }
 
+// along says what else comes with this request, or what this one came with.
+func along(r store.Request, f setting) words {
+	var w words
+	if r.Lead != "" {
+		return w.say("Granted along with ").their(string(r.Lead), 40).say(", on the same word; it ends with it.")
+	}
+	var also []string
+	for i, title := range f.with {
+		if i == mostAnswers {
+			also = append(also, fmt.Sprintf("%d more", len(f.with)-i))
+			break
+		}
+		title = oneLine(title, limitName)
+		if len(r.With) == len(f.with) { // they are recorded in the order of the policy
+			title += " (" + oneLine(string(r.With[i]), 40) + ")"
+		}
+		also = append(also, title)
+	}
+	if len(also) == 0 {
+		for _, id := range r.With[:min(len(r.With), mostAnswers)] { // the scenario has left the policy
+			also = append(also, oneLine(string(id), 40))
+		}
+	}
+	if len(also) > 0 {
+		w = w.say("Also: " + join(also, "and") + ".")
+	}
+	return w
+}
+
+// cardReach is what the ends of a session are and do not reach, in short.
+func cardReach(r store.Request, f setting) string {
+	switch r.State {
+	case store.Pending, store.Approved, store.Granting:
+		return shortReach(r, f)
+	}
+	return endsLine(r)
+}
+
 // inSlack says whether an address is Slack's own. The alert a request was asked from is a message there; anything else under our
 // words would be a lure.
 func inSlack(address string) bool {
@@ -116,7 +164,10 @@ func cutShort(r store.Request) bool { return width(neutral(r.Reason, true)) > li
 
 // identity is the AWS side of the requester: a display name in Slack can be anybody's.
 func identity(r store.Request) string {
-	s := "Permission set " + oneLine(r.PermissionSet, limitName)
+	s := grantKind(r)
+	if r.IAMUser != "" {
+		s += " · IAM user " + oneLine(r.IAMUser, 120)
+	}
 	if r.Requester.UserName != "" {
 		s += " · AWS user " + oneLine(r.Requester.UserName, limitName)
 	}
@@ -140,13 +191,15 @@ func owesTicket(r store.Request) bool {
 
 // cardButtons are what can be done to a request in its state. A button that would only be refused is not offered; one on an
 // older copy of the message is refused by the state.
-func cardButtons(r store.Request) []*slack.ButtonBlockElement {
+func cardButtons(r store.Request, room time.Duration) []*slack.ButtonBlockElement {
 	var bs []*slack.ButtonBlockElement
 	switch r.State {
 	case store.Pending:
 		bs = append(decisionButtons(r), button(actionCancel, "Cancel request", r.ID, "Cancel request "+string(r.ID)))
-	case store.Granting, store.Active:
+	case store.Granting:
 		bs = append(bs, endButton(r))
+	case store.Active:
+		bs = append(sessionButtons(r, room), revokeButton(r))
 	}
 	if owesTicket(r) {
 		bs = append(bs, button(actionTicket, "Add ticket", r.ID, "Add ticket to "+string(r.ID)))
@@ -154,31 +207,43 @@ func cardButtons(r store.Request) []*slack.ButtonBlockElement {
 	return bs
 }
 
+// sessionButtons are what its requester can do about a session.
+func sessionButtons(r store.Request, room time.Duration) []*slack.ButtonBlockElement {
+	bs := []*slack.ButtonBlockElement{endButton(r)}
+	if room > 0 {
+		bs = append(bs, extendButton(r))
+	}
+	return bs
+}
+
 // decisionButtons are Approve and Deny. Everybody in the channel sees them; who may is decided when they are pressed.
 func decisionButtons(r store.Request) []*slack.ButtonBlockElement {
-	what := fmt.Sprintf("%s's request for %s on %s",
-		oneLine(r.Requester.Label(), limitName), oneLine(r.PermissionSet, limitName), oneLine(r.Account.Name, limitName))
+	what := fmt.Sprintf("%s's request for %s", oneLine(r.Requester.Label(), limitName), grantText(r))
 	yes := button(actionApprove, "Approve", r.ID, "Approve "+what).WithStyle(slack.StylePrimary)
 	if r.Account.Sensitive {
 		yes.Confirm = confirm("Approve "+string(r.ID)+"?", fmt.Sprintf(
-			"%s gets %s on %s, which is sensitive, for %s.", oneLine(r.Requester.Label(), limitName),
-			oneLine(r.PermissionSet, limitName), oneLine(r.Account.Name, limitName), sayDuration(r.Duration)), "Approve")
+			"%s gets %s, which is sensitive, for %s.", oneLine(r.Requester.Label(), limitName), grantText(r), sayDuration(r.Duration)), "Approve")
 	}
 	return []*slack.ButtonBlockElement{yes, button(actionDeny, "Deny", r.ID, "Deny "+what).WithStyle(slack.StyleDanger)}
 }
 
 // endButton ends a session. It stands on the card for all to see; only the requester's click counts.
 func endButton(r store.Request) *slack.ButtonBlockElement {
-	b := button(actionEnd, "End now", r.ID, fmt.Sprintf("End %s on %s now", r.ID, oneLine(r.Account.Name, limitName))).
-		WithStyle(slack.StyleDanger)
-	b.Confirm = confirm("End "+string(r.ID)+" now?", fmt.Sprintf(
-		"Access to %s is taken away at once. Asking again takes a new request.", oneLine(r.Account.Name, limitName)), "End now")
+	b := button(actionEnd, "End now", r.ID, fmt.Sprintf("End %s on %s now", r.ID, label(r))).WithStyle(slack.StyleDanger)
+	text := fmt.Sprintf("Access to %s is taken away at once. Asking again takes a new request.", label(r))
+	if r.Group != "" {
+		text = fmt.Sprintf("Membership of %s is taken away at once. %s", label(r), slowRemoval)
+	}
+	b.Confirm = confirm("End "+string(r.ID)+" now?", text, "End now")
 	return b
 }
 
 // cardText is what a phone's lock screen and a screen reader get of the card.
 func cardText(r store.Request, f setting) string {
 	where := inert(r.Account.Name, limitName)
+	if r.Group != "" || r.Role != "" {
+		where = accessText(r)
+	}
 	if r.Account.Sensitive {
 		where += " (sensitive)"
 	}

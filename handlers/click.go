@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -63,6 +65,14 @@ func (h *Handlers) act(ctx context.Context, in *slack.InteractionCallback, a *sl
 		return h.hand(ctx, in, a, key, store.ClickCancel)
 	case actionEnd:
 		return h.hand(ctx, in, a, key, store.ClickEnd)
+	case actionLonger:
+		return h.hand(ctx, in, a, key, store.ClickLonger)
+	case actionNoMore:
+		return h.openNoMore(ctx, in, a)
+	case actionRevoke:
+		return h.openRevoke(ctx, in, a)
+	case actionExtend:
+		return h.openExtend(ctx, in, a)
 	case actionDeny:
 		return h.openDeny(ctx, in, a)
 	case actionTicket:
@@ -88,14 +98,14 @@ func (h *Handlers) openFor(ctx context.Context, in *slack.InteractionCallback, d
 
 // hand puts a click on disk. Only then is it acknowledged, so a crash after the acknowledgement loses none.
 func (h *Handlers) hand(ctx context.Context, in *slack.InteractionCallback, a *slack.BlockAction, key, kind string) error {
-	id, err := store.ParseID(a.Value)
-	if err != nil || string(id) != a.Value {
+	id, number, ok := readValue(a.Value)
+	if !ok {
 		h.tell(clickerOf(in), in, "This button does not belong to any request.")
 		return nil
 	}
 	c := clickerOf(in)
-	err = h.desk.Receive(ctx, store.Click{
-		Key: key, Kind: kind, Request: id, SlackID: c.user, TeamID: c.team,
+	err := h.desk.Receive(ctx, store.Click{
+		Key: key, Kind: kind, Request: id, Number: number, SlackID: c.user, TeamID: c.team,
 		Channel: c.channel, TS: cmp.Or(in.Container.MessageTs, in.MessageTs), At: h.now(),
 	})
 	if err != nil {
@@ -103,6 +113,24 @@ func (h *Handlers) hand(ctx context.Context, in *slack.InteractionCallback, a *s
 		return fmt.Errorf("record a click: %w", err)
 	}
 	return nil
+}
+
+// mostExtensions bounds the place of an extension among those of its request.
+const mostExtensions = 1000
+
+// readValue reads what a button carries: a request's id, alone or with the place of one of its extensions (BG-1042/0).
+func readValue(s string) (id store.ID, number int, ok bool) {
+	before, after, about := strings.Cut(s, "/")
+	id, err := store.ParseID(before)
+	if err != nil || string(id) != before {
+		return "", 0, false
+	}
+	if about {
+		if number, err = strconv.Atoi(after); err != nil || number < 0 || number > mostExtensions || strconv.Itoa(number) != after {
+			return "", 0, false
+		}
+	}
+	return id, number, true
 }
 
 // tell answers whoever clicked, in the place they clicked and to them alone; where there is no such place, by direct message.

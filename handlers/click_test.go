@@ -40,7 +40,7 @@ func record(t *testing.T, r *rig, who, scenario, account string, to store.State)
 			case store.Approved:
 				c.Request.Decisions = []store.Decision{{By: store.Person{SlackID: "UBOB", UserID: "aws-bob"}, Approved: true, At: now}}
 			case store.Granting:
-				c.Request.ExpiresAt = now.Add(time.Hour)
+				c.Request.GrantedAt, c.Request.ExpiresAt = now, now.Add(time.Hour)
 			}
 			return nil
 		})
@@ -52,7 +52,11 @@ func record(t *testing.T, r *rig, who, scenario, account string, to store.State)
 // post shows a request's card in the channel, as the other half of this package makes it.
 func post(t *testing.T, r *rig, q store.Request) (ts string) {
 	t.Helper()
-	m := card(q, setting{})
+	return postMessage(t, r, card(q, setting{}))
+}
+
+func postMessage(t *testing.T, r *rig, m message) (ts string) {
+	t.Helper()
 	_, ts, err := r.api.PostMessageContext(t.Context(), r.ops, slack.MsgOptionText(m.text, false), slack.MsgOptionBlocks(m.blocks...))
 	must(t, err)
 	return ts
@@ -201,6 +205,18 @@ func TestMalformedPayloads(t *testing.T) {
 			`{"type":"block_suggestion",` + user + `}`,
 			`{"type":"shortcut",` + user + `,"callback_id":"other"}`,
 			`{"type":"message_action",` + user + `,"callback_id":"breakglass_from_message"}`,
+			`{"type":"block_actions",` + user + `,"actions":[{"block_id":"b","action_id":"extend_approve","value":"BG-1001/x"}]}`,
+			`{"type":"block_actions",` + user + `,"actions":[{"block_id":"b","action_id":"extend_approve","value":"BG-1001/01"}]}`,
+			`{"type":"block_actions",` + user + `,"actions":[{"block_id":"b","action_id":"extend_deny","value":"BG-9999/0"}]}`,
+			`{"type":"block_actions",` + user + `,"actions":[{"block_id":"b","action_id":"extend","value":"BG-9999"}]}`,
+			`{"type":"block_actions",` + user + `,"actions":[{"block_id":"b","action_id":"revoke","value":"/"}]}`,
+			`{"type":"view_submission",` + user + `,"view":{"callback_id":"breakglass_revoke","private_metadata":"{}"}}`,
+			`{"type":"view_submission",` + user + `,"view":{"callback_id":"breakglass_extend","private_metadata":"{\"request\":\"BG-9999\"}"}}`,
+			`{"type":"view_submission",` + user + `,"view":{"callback_id":"breakglass_extend_deny","private_metadata":"{\"request\":\"BG-1001\",\"number\":-1}","state":{"values":{"a":{"form:reason":{"value":"x"}}}}}}`,
+			`{"type":"view_submission",` + user + `,"view":{"callback_id":"breakglass_lockdown","private_metadata":"["}}`,
+			`{"type":"view_submission","user":{"id":"none"},"view":{"callback_id":"breakglass_lockdown","state":{"values":{"a":{"form:reason":{"value":"x"}}}}}}`,
+			`{"type":"block_suggestion",` + user + `,"block_id":"duration/extend/BG-9999","value":"x"}`,
+			`{"type":"block_suggestion",` + user + `,"block_id":"duration/extend/","value":"1"}`,
 			`{"type":"view_closed",` + user + `}`,
 			`{"type":"something new",` + user + `}`,
 			`{}`,

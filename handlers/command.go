@@ -189,9 +189,9 @@ func (h *Handlers) access(ctx context.Context, c slack.SlashCommand, words []str
 	case "history":
 		return h.history(c)
 	case "extend":
-		return sorry("/access extend is not offered yet. Ask anew with /breakglass before the end, and say in the reason that it goes on.")
+		return h.extend(ctx, c, words)
 	case "lockdown":
-		return sorry("/access lockdown is not offered yet. Sessions can be ended one by one: their requesters with End now, the operator with breakglass end.")
+		return h.lockdown(ctx, c, words)
 	}
 	return h.help(ctx, c, fmt.Sprintf("“%s” was not understood.", oneLine(verb, 60)))
 }
@@ -230,22 +230,15 @@ func (h *Handlers) end(ctx context.Context, c slack.SlashCommand, words []string
 		if err != nil {
 			return sorry(h.sentence("read a request", err))
 		}
-		if r.State != store.Active && r.State != store.Granting {
-			return sorry(fmt.Sprintf("%s is not a running session: it stands at “%s”.", id, strings.ToLower(standing(r))))
+		if why := notRunning(r); why != "" {
+			return sorry(why)
 		}
 		return h.handIn(ctx, c, store.Click{Kind: store.ClickEnd, Request: id},
 			fmt.Sprintf("%s is being ended. Its thread says when the access is gone.", id))
 	}
-	open, err := h.book.Open()
+	mine, err := h.running(c.UserID)
 	if err != nil {
 		return sorry(h.sentence("read the sessions", err))
-	}
-	var mine []store.Request
-	user := h.userOf(c.UserID)
-	for _, r := range open {
-		if own(r, c.UserID, user) && (r.State == store.Active || r.State == store.Granting) {
-			mine = append(mine, r)
-		}
 	}
 	switch len(mine) {
 	case 0:
@@ -259,6 +252,18 @@ func (h *Handlers) end(ctx context.Context, c slack.SlashCommand, words []string
 		blocks = append(blocks, paragraph(sessionLine(r)), actions(endButton(r)))
 	}
 	return privately("You have several sessions. Which one?", blocks...)
+}
+
+// running are somebody's sessions.
+func (h *Handlers) running(slackID string) (mine []store.Request, err error) {
+	open, err := h.book.Open()
+	user := h.userOf(slackID)
+	for _, r := range open {
+		if own(r, slackID, user) && notRunning(r) == "" {
+			mine = append(mine, r)
+		}
+	}
+	return mine, err
 }
 
 // addTicket adds a ticket by words.

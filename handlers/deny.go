@@ -15,12 +15,13 @@ import (
 // like all else; the engine decides by its own record.
 type slip struct {
 	Request store.ID `json:"request"`
+	Number  int      `json:"number,omitempty"` // of its extension
 	Channel string   `json:"channel,omitempty"`
 	TS      string   `json:"ts,omitempty"`
 }
 
 func (s slip) metadata() string {
-	b, _ := json.Marshal(s) // three strings: cannot fail
+	b, _ := json.Marshal(s) // strings and a number: cannot fail
 	return string(b)
 }
 
@@ -30,32 +31,37 @@ func readSlip(metadata string) (slip, bool) {
 		return slip{}, false
 	}
 	id, err := store.ParseID(string(s.Request))
-	if err != nil || id != s.Request {
+	if err != nil || id != s.Request || s.Number < 0 || s.Number > mostExtensions {
 		return slip{}, false
 	}
+	return s.checked(), true
+}
+
+// checked leaves out what has not the form of Slack's ids.
+func (s slip) checked() slip {
 	if !slackID(s.Channel, "CGD") {
 		s.Channel = ""
 	}
 	if !isTS(s.TS) {
 		s.TS = ""
 	}
-	return s, true
+	return s
 }
 
 // about reads the request that a button is about. ok is false, and the person was told, where there is none.
 func (h *Handlers) about(in *slack.InteractionCallback, a *slack.BlockAction) (r store.Request, s slip, ok bool) {
 	c := clickerOf(in)
-	id, err := store.ParseID(a.Value)
-	if err != nil || string(id) != a.Value {
+	id, number, ok := readValue(a.Value)
+	if !ok {
 		h.tell(c, in, "This button does not belong to any request.")
 		return r, s, false
 	}
-	r, err = h.book.Request(id)
+	r, err := h.book.Request(id)
 	if err != nil {
 		h.tell(c, in, h.sentence("read a request", err))
 		return r, s, false
 	}
-	return r, slip{Request: id, Channel: c.channel, TS: in.Container.MessageTs}, true
+	return r, slip{Request: id, Number: number, Channel: c.channel, TS: in.Container.MessageTs}, true
 }
 
 // openDeny asks for the reason. Whether this person may deny is decided when it is sent.
@@ -93,10 +99,7 @@ func denyView(r store.Request, s slip) *slack.ModalViewRequest {
 
 // subject is what a request asks for, in a sentence.
 func subject(r store.Request) words {
-	w := words{}.who(r.Requester).say(" asks for ").their(r.Title, limitName)
-	if r.Account.Name != "" {
-		w = w.say(" on ").bold(oneLine(r.Account.Name, limitName))
-	}
+	w := words{}.who(r.Requester).say(" asks for ").their(title(r), limitName).where(r)
 	if r.Duration > 0 {
 		w = w.say(" for " + sayDuration(r.Duration))
 	}
@@ -109,23 +112,26 @@ func (h *Handlers) submitDeny(ctx context.Context, in *slack.InteractionCallback
 	if reason == "" {
 		return faultAt(in.View, fieldReason, "Say why: the requester is told.")
 	}
-	return h.submitSmall(ctx, in, delivery, fieldReason, store.ClickDeny, reason)
+	return h.submitSmall(ctx, in, delivery, fieldReason, store.Click{Kind: store.ClickDeny, Text: reason})
 }
 
-// submitSmall hands in what a small form says about its request.
-func (h *Handlers) submitSmall(ctx context.Context, in *slack.InteractionCallback, delivery, field, kind, text string) *slack.ViewSubmissionResponse {
+// submitSmall hands in what a small form says about its request. k brings the kind and what was written.
+func (h *Handlers) submitSmall(ctx context.Context, in *slack.InteractionCallback, delivery, field string, k store.Click) *slack.ViewSubmissionResponse {
 	s, ok := readSlip(in.View.PrivateMetadata)
 	if !ok {
 		return faultAt(in.View, field, "It is no longer known which request this is about. Close the form and press the button again.")
 	}
+	k.Request, k.Number = s.Request, s.Number
+	return h.handForm(ctx, in, delivery, field, s, k)
+}
+
+// handForm puts what a form says on disk; only then is the form closed.
+func (h *Handlers) handForm(ctx context.Context, in *slack.InteractionCallback, delivery, field string, s slip, k store.Click) *slack.ViewSubmissionResponse {
 	if !isUser(in.User.ID) || !h.home.admits(teamOf(in)) {
 		return faultAt(in.View, field, strangerOther().Why)
 	}
-	err := h.desk.Receive(ctx, store.Click{
-		Key: delivery, Kind: kind, Request: s.Request, SlackID: in.User.ID, TeamID: teamOf(in),
-		Channel: s.Channel, TS: s.TS, Text: text, At: h.now(),
-	})
-	if err != nil {
+	k.Key, k.SlackID, k.TeamID, k.Channel, k.TS, k.At = delivery, in.User.ID, teamOf(in), s.Channel, s.TS, h.now()
+	if err := h.desk.Receive(ctx, k); err != nil {
 		return faultAt(in.View, field, h.sentence("record a click", err)+" It was not recorded; what you have written stays.")
 	}
 	return slack.NewClearViewSubmissionResponse()

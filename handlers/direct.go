@@ -9,21 +9,18 @@ import (
 	"breakglass/workflows/policy"
 )
 
-// outlives is said to the requester and to whoever approves: what no end of ours can cut off.
-const outlives = "What was opened before access ends can outlive it by up to an hour: keys already taken, a shell, a database connection, an EKS token."
-
 // ask is the direct message to somebody whose word counts. why says why they were asked: policy.Manager, a set of people, or "".
 func ask(r store.Request, f setting, to, why string) message {
 	blocks := []slack.Block{header(string(r.ID) + ": " + standing(r))}
 	if r.State == store.Pending {
 		blocks = append(blocks, paragraph(whyYou(r, why)))
 	}
-	blocks = append(blocks, about(r)...)
+	blocks = append(blocks, about(r, f)...)
 	if r.State == store.Pending {
 		if _, said := wordOf(r, to); said {
 			blocks = append(blocks, paragraph(say("You have approved. ").more(waiting(r, f))))
 		} else {
-			blocks = append(blocks, paragraph(waiting(r, f).say("\n"+outlives)), actions(decisionButtons(r)...))
+			blocks = append(blocks, paragraph(waiting(r, f).say("\n"+reach(r, f))), actions(decisionButtons(r)...))
 		}
 	} else {
 		blocks = append(blocks, status(r, f)...)
@@ -55,32 +52,40 @@ func wordOf(r store.Request, slackID string) (store.Decision, bool) {
 
 // pass tells the requester how to get in; once it is over, that it is.
 func pass(r store.Request, f setting) message {
-	where := inert(r.Account.Name, limitName)
-	switch r.State {
+	text := string(r.ID) + ": your " + accessText(r)
+	switch yours := say("Your ").access(r); r.State {
 	case store.Active:
 	case store.Approved, store.Granting:
-		return passOver(r, string(r.ID)+": your access to "+where+" is being opened", paragraph(say("Access to ").place(r).say(" is being opened.")))
+		return passOver(r, text+" is being opened", paragraph(yours.say(" is being opened.")))
 	case store.Revoking:
-		return passOver(r, string(r.ID)+": your access to "+where+" is being taken away", paragraph(say("Access to ").place(r).say(" is being taken away: ").ending(r.End).say(".")))
+		return passOver(r, text+" is being taken away", paragraph(yours.say(" is being taken away: ").ending(r.End).say(".")))
 	default:
-		return passOver(r, string(r.ID)+": your access to "+where+" has ended", paragraph(say("Access to ").place(r).say(" has ended").on(r.EndedAt).say(": ").ending(r.End).say(".")))
+		return passOver(r, text+" has ended", paragraph(yours.say(" has ended").on(r.EndedAt).say(": ").ending(r.End).say(".")))
 	}
-	w := say("You have ").code(oneLine(r.PermissionSet, limitName)).say(" on ").place(r).say(" until ").date(r.ExpiresAt, dateForm).say(".")
+	w := say("You have ").grant(r).say(" until ").date(r.ExpiresAt, dateForm).say(".").extending(r)
 	if link := portalLink(r, f); link != "" {
 		w = w.say("\n").link(link, "Open the AWS console").say(" or ").link(f.portal, "the access portal").say(".")
 	}
 	blocks := []slack.Block{header(string(r.ID) + ": you are in"), paragraph(w)}
 	for _, s := range guide(r, f) {
-		blocks = append(blocks, paragraph(say(s.say)), listing(s.lines...))
+		blocks = append(blocks, paragraph(say(s.say)))
+		if len(s.lines) > 0 {
+			blocks = append(blocks, listing(s.lines...))
+		}
 	}
 	if r.Standing {
 		blocks = append(blocks, paragraph(say("You had this access before the request, and keep it afterwards.")))
 	}
-	blocks = append(blocks, small(outlives), actions(endButton(r)))
-	return message{
-		text:   string(r.ID) + ": you are in " + where + " until " + dateToken(r.ExpiresAt, dateForm),
-		blocks: blocks,
+	blocks = append(blocks, small(passReach(r, f), endsLine(r)), actions(sessionButtons(r, f.room)...))
+	return message{text: text + " is open until " + dateToken(r.ExpiresAt, dateForm), blocks: blocks}
+}
+
+// passReach is reach where the guide does not say it already.
+func passReach(r store.Request, f setting) string {
+	if r.Group != "" {
+		return ""
 	}
+	return reach(r, f)
 }
 
 // passOver takes the place of the pass before and after the session: no button, no commands that would only fail.
@@ -94,7 +99,7 @@ func passOver(r store.Request, text string, b slack.Block) message {
 
 // result tells the requester how a request ended that never gave access.
 func result(r store.Request, why string) message {
-	w := words{}.bold(string(r.ID)).say(": your request for ").place(r)
+	w := words{}.bold(string(r.ID)).say(": your request for ").access(r)
 	var more []slack.Block
 	switch r.State {
 	case store.Denied:
@@ -111,24 +116,28 @@ func result(r store.Request, why string) message {
 		w = w.say(" failed: ").say(reasonOf(or(why, whyFailed(r)))).say(" Nothing was left behind.")
 	}
 	return message{
-		text:   string(r.ID) + ": your request for " + inert(r.Account.Name, limitName) + ": " + standing(r),
+		text:   string(r.ID) + ": your request for " + accessText(r) + ": " + standing(r),
 		blocks: append([]slack.Block{paragraph(w)}, more...),
 	}
 }
 
-// warning tells the requester that the end is near.
-func warning(r store.Request) message {
-	w := words{}.bold(string(r.ID)).say(": your access to ").place(r).say(" ends at ").date(r.ExpiresAt, timeForm).
-		say(". Save what you are doing. ").say(outlives)
-	return message{
-		text:   string(r.ID) + ": your access to " + inert(r.Account.Name, limitName) + " ends at " + dateToken(r.ExpiresAt, timeForm),
-		blocks: []slack.Block{paragraph(w), actions(endButton(r))},
+// warning tells the requester that the end is near, while it can still be put off.
+func warning(r store.Request, f setting) message {
+	w := words{}.bold(string(r.ID)).say(": your ").access(r).say(" ends at ").date(r.ExpiresAt, timeForm).
+		say(". Save what you are doing. ").say(reached(r))
+	m := message{
+		text:   string(r.ID) + ": your " + accessText(r) + " ends at " + dateToken(r.ExpiresAt, timeForm),
+		blocks: []slack.Block{paragraph(w)},
 	}
+	if notRunning(r) == "" {
+		m.blocks = append(m.blocks, actions(sessionButtons(r, f.room)...))
+	}
+	return m
 }
 
-// goodbye tells the requester that access has ended.
-func goodbye(r store.Request) message {
-	w := words{}.bold(string(r.ID)).say(": your access to ").place(r).say(" has ended: ").ending(r.End).say(".")
+// goodbye tells the requester that access has ended, and what may still be open.
+func goodbye(n store.Notice, r store.Request) message {
+	w := words{}.bold(string(r.ID)).say(": your ").access(r).say(" has ended: ").ending(r.End).say("." + shellsEnded(n, r) + stillOpen(n, r))
 	if r.Standing {
 		w = w.say(" You had this access before the request, and keep it.")
 	}
@@ -136,7 +145,7 @@ func goodbye(r store.Request) message {
 		w = w.say(" A ticket is still owed, due by ").date(r.TicketBy, dateForm).say(".")
 	}
 	m := message{
-		text:   string(r.ID) + ": your access to " + inert(r.Account.Name, limitName) + " has ended",
+		text:   string(r.ID) + ": your " + accessText(r) + " has ended",
 		blocks: []slack.Block{paragraph(w)},
 	}
 	if owesTicket(r) {
@@ -147,7 +156,7 @@ func goodbye(r store.Request) message {
 
 // askTicket asks the requester for the ticket they owe. late: its time is over, and others were told.
 func askTicket(r store.Request, late bool) message {
-	w := words{}.bold(string(r.ID)).say(": a ticket is owed for your access to ").place(r)
+	w := words{}.bold(string(r.ID)).say(": a ticket is owed for your ").access(r)
 	if !r.TicketBy.IsZero() {
 		w = w.say(", by ").date(r.TicketBy, dateForm)
 	}
@@ -156,7 +165,7 @@ func askTicket(r store.Request, late bool) message {
 	} else {
 		w = w.say(". Without it the incidents channel is told.")
 	}
-	m := message{text: string(r.ID) + ": a ticket is owed for your access to " + inert(r.Account.Name, limitName), blocks: []slack.Block{paragraph(w)}}
+	m := message{text: string(r.ID) + ": a ticket is owed for your " + accessText(r), blocks: []slack.Block{paragraph(w)}}
 	if owesTicket(r) {
 		m.blocks = append(m.blocks, actions(button(actionTicket, "Add ticket", r.ID, "Add ticket to "+string(r.ID))))
 	}
@@ -168,12 +177,12 @@ func told(r store.Request, when string) message {
 	w := words{}.bold(string(r.ID)).say(": ").who(r.Requester)
 	head := string(r.ID) + ": " + named(r.Requester)
 	if when == "end" {
-		w = w.say(" no longer has ").code(oneLine(r.PermissionSet, limitName)).say(" on ").place(r).say(": ").ending(r.End).say(".")
-		head += " no longer has access to " + inert(r.Account.Name, limitName)
+		w = w.say(" no longer has ").grant(r).say(": ").ending(r.End).say(".")
+		head += " no longer has " + accessText(r)
 	} else {
-		w = w.say(" has ").code(oneLine(r.PermissionSet, limitName)).say(" on ").place(r).say(" until ").date(r.ExpiresAt, dateForm).
+		w = w.say(" has ").grant(r).say(" until ").date(r.ExpiresAt, dateForm).
 			say(fmt.Sprintf(" (%s). ", sayDuration(r.Duration))).more(approvedBy(r))
-		head += " has access to " + inert(r.Account.Name, limitName)
+		head += " has " + accessText(r)
 	}
 	return message{text: head, blocks: []slack.Block{paragraph(w), quoted(r.Reason, limitReason)}}
 }

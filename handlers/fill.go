@@ -43,6 +43,7 @@ func (h *Handlers) openForm(ctx context.Context, c clicker, trigger string, d dr
 	d.Channel = c.channel
 	shared, channelKnown := h.people.glanceShared(c.channel)
 	if o, ok := h.offers.get(c.user); ok && o.policy == p && len(o.scenarios) > 0 && channelKnown && !shared {
+		o.lock = h.locked()
 		if _, err := h.slack.OpenViewContext(ctx, trigger, *formView(o, d)); err != nil {
 			return fmt.Errorf("open the form: %w", err)
 		}
@@ -81,6 +82,7 @@ func (h *Handlers) filledView(ctx context.Context, c clicker, d draft) *slack.Mo
 	if len(o.scenarios) == 0 {
 		return refusedView(nothingOffered(o))
 	}
+	o.lock = h.locked()
 	return formView(o, d)
 }
 
@@ -162,6 +164,9 @@ func (h *Handlers) submitRequest(ctx context.Context, in *slack.InteractionCallb
 	f := readState(in.View.State)
 	if shown, _ := inputs(in.View); shown[fieldScenario] == "" {
 		return faultAt(in.View, fieldReason, "What you may ask for is still being looked up. Wait until the scenarios are there, then send again.")
+	}
+	if l := h.locked(); l.on {
+		return faultAt(in.View, fieldScenario, l.plain()+" What you have written stays.")
 	}
 	p := h.policy()
 	if s, ok := p.Scenario(f[fieldScenario]); ok {

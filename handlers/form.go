@@ -32,6 +32,7 @@ type offering struct {
 	person    store.Person
 	scenarios []*policy.Scenario
 	policy    *policy.Policy // that it was made from
+	lock      lock           // as it was when the form was drawn; never remembered
 }
 
 // who is a principal as the policy sees them.
@@ -131,20 +132,21 @@ func formView(o offering, d draft) *slack.ModalViewRequest {
 	if d.Scenario == "" && len(o.scenarios) == 1 {
 		d.Scenario = o.scenarios[0].Name
 	}
-	var blocks []slack.Block
+	blocks := o.lock.banner()
 	s := o.scenario(d.Scenario)
 	if d.Scenario != "" && s == nil {
 		blocks = append(blocks, note(o.policy.MayRequest(d.Scenario, d.Account, 0, who(o.principal)).Why))
 		d.Scenario = ""
 	}
 	blocks = append(blocks, scenarioInput(o, s))
-	rule := policy.TicketRule{}
-	if s != nil {
-		rule = s.Ticket
+	switch {
+	case s == nil:
+		blocks = append(blocks, reasonInput(d), ticketInput(policy.TicketRule{}))
+	case o.policy.Unbuilt(*s) != "": // what cannot be sent is not asked for; the reason stays, for the next choice
+		blocks = append(blocks, slack.NewContextBlock("terms", plain(terms(o, s), limitField)), reasonInput(d))
+	default:
 		blocks = append(blocks, chosenFields(o, s, &d)...)
-	}
-	blocks = append(blocks, reasonInput(d), ticketInput(rule))
-	if s != nil {
+		blocks = append(blocks, reasonInput(d), ticketInput(s.Ticket))
 		blocks = append(blocks, askInputs(s.Ask)...)
 	}
 	v := modal(formTitle, formSubmit, callbackRequest, append(blocks, contextLine(d)...))
@@ -184,7 +186,33 @@ func terms(o offering, s *policy.Scenario) string {
 	if v := o.policy.MayRequest(s.Name, account, o.policy.DefaultDuration(*s), who(o.principal)); !v.OK {
 		return v.Why
 	}
-	return fmt.Sprintf("Tier %d: %s.", s.Tier, approvalWords(s.Approval))
+	return fmt.Sprintf("Tier %d: %s.%s", s.Tier, approvalWords(s.Approval), kindTerms(o.policy, s))
+}
+
+// kindTerms says what comes along, and what somebody has to know of this kind of grant before they ask for it.
+func kindTerms(p *policy.Policy, s *policy.Scenario) string {
+	out := ""
+	var also []string
+	for i, name := range s.With {
+		if i == mostAnswers {
+			also = append(also, fmt.Sprintf("%d more", len(s.With)-i))
+			break
+		}
+		if w, ok := p.Scenario(name); ok {
+			name = w.Title
+		}
+		also = append(also, oneLine(name, limitName))
+	}
+	if len(also) > 0 {
+		out += " Also: " + join(also, "and") + "."
+	}
+	switch s.Grant.Kind {
+	case policy.GrantGroup:
+		out += " Membership of group " + oneLine(s.Grant.Name, limitName) + ". " + slowGroup
+	case policy.GrantIAMRole:
+		out += " IAM role " + oneLine(s.Grant.Name, limitName) + ", taken on with your IAM user. " + needsMFA
+	}
+	return out
 }
 
 func scenarioInput(o offering, chosen *policy.Scenario) slack.Block {

@@ -41,18 +41,29 @@ type step struct {
 
 // guide is how to get in, with what was asked for filled in. Every value is one word to a POSIX shell, whatever it holds.
 func guide(r store.Request, f setting) []step {
-	steps := profile(r, f)
-	switch r.Guide {
-	case guideEC2:
-		return append(steps, guideForEC2(r)...)
-	case guideRDS:
-		return append(steps, guideForRDS(r, f)...)
-	case guideEKS:
-		return append(steps, guideForEKS(r)...)
-	case guideConsole:
+	if r.Group != "" {
+		return guideForGroup(r)
+	}
+	if r.Role != "" {
+		return append(guideForRole(r), append(furtherSteps(r, f), dropCredentials())...)
+	}
+	if r.Guide == guideConsole {
 		return nil // the portal link is the whole of it
 	}
-	return steps
+	return append(profile(r, f), furtherSteps(r, f)...)
+}
+
+// furtherSteps are those of the guide that the scenario names.
+func furtherSteps(r store.Request, f setting) []step {
+	switch r.Guide {
+	case guideEC2:
+		return guideForEC2(r)
+	case guideRDS:
+		return guideForRDS(r, f)
+	case guideEKS:
+		return guideForEKS(r)
+	}
+	return nil
 }
 
 // profileName is the CLI profile of a request: bg-1042.
@@ -178,6 +189,9 @@ func guideForRDS(r store.Request, f setting) []step {
 	return steps
 }
 
+// exportCredentials brings what an assume-role wrote, tab by tab, into the environment; nothing where it failed.
+const exportCredentials = `[ -n "$CREDS" ] && export AWS_ACCESS_KEY_ID="$(printf %s "$CREDS" | cut -f1)" AWS_SECRET_ACCESS_KEY="$(printf %s "$CREDS" | cut -f2)" AWS_SESSION_TOKEN="$(printf %s "$CREDS" | cut -f3)"`
+
 // assumeRDSRole takes the credentials of the role into the environment of this shell, word by word and without a file.
 func assumeRDSRole(r store.Request) step {
 	role := "arn:aws:iam::" + oneLine(r.Account.ID, 20) + ":role/" + rdsRole
@@ -186,7 +200,7 @@ func assumeRDSRole(r store.Request) step {
 		lines: []string{
 			"CREDS=$(aws sts assume-role --profile " + shellQuote(profileName(r)) + " --role-arn " + shellQuote(role) +
 				" --role-session-name " + shellQuote(profileName(r)) + " --query 'Credentials.[AccessKeyId,SecretAccessKey,SessionToken]' --output text)",
-			`[ -n "$CREDS" ] && export AWS_ACCESS_KEY_ID="$(printf %s "$CREDS" | cut -f1)" AWS_SECRET_ACCESS_KEY="$(printf %s "$CREDS" | cut -f2)" AWS_SESSION_TOKEN="$(printf %s "$CREDS" | cut -f3)"`,
+			exportCredentials,
 		},
 	}
 }
@@ -241,7 +255,7 @@ func tunnel(r store.Request, host, with string) []step {
 // Source: IAM Identity Center user guide, "Creating shortcut links to AWS account console destinations".
 func portalLink(r store.Request, f setting) string {
 	start := strings.TrimRight(f.portal, "/#")
-	if start == "" {
+	if start == "" || r.Group != "" || r.Role != "" { // the portal knows permission sets alone
 		return ""
 	}
 	region := regionOf(r)

@@ -79,6 +79,10 @@ func TestGuidesNeverRunAnotherCommand(t *testing.T) {
 		r := guided(rapid.SampledFrom([]string{guideEC2, guideRDS, guideEKS, "", "unknown"}).Draw(t, "guide"), answers)
 		r.Region = nastyText().Draw(t, "region")
 		r.PermissionSet = nastyText().Draw(t, "set")
+		if rapid.Bool().Draw(t, "is a role") {
+			r.Role, r.IAMUser = nastyText().Draw(t, "role"), rapid.SampledFrom([]string{"", "arn:aws:iam::1:user/"}).Draw(t, "arn")+nastyText().Draw(t, "user")
+			r.Account.ID = nastyText().Draw(t, "account")
+		}
 		calls := perform(t, sh, dir, r, f)
 		if has(calls, "EVIL") {
 			t.Fatalf("an answer ran a command: %q", calls)
@@ -91,6 +95,45 @@ func TestGuidesNeverRunAnotherCommand(t *testing.T) {
 	})
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("a command left something behind: %v %v", left, err)
+	}
+}
+
+// The role is taken on under the request's id, with the requester's own device, whatever the partition.
+func TestGuideForARole(t *testing.T) {
+	r := admin(store.Active)
+	r.IAMUser = "arn:aws-cn:iam::100000000009:user/people/night shift/oncall"
+	for _, shell := range shells(t) {
+		calls := perform(t, shell, t.TempDir(), r, forgeSetting())
+		for _, want := range []string{
+			"WORD assume-role", "WORD arn:aws-cn:iam::100000000003:role/BreakGlassAdminRole", "WORD BG-1061", "WORD arn:aws-cn:iam::100000000009:mfa/oncall",
+			"WORD <CODE>", "WORD get-caller-identity",
+		} {
+			if !has(calls, want) {
+				t.Errorf("no %s in %q", want, calls)
+			}
+		}
+	}
+	var all strings.Builder
+	for _, s := range guide(r, forgeSetting()) {
+		all.WriteString(strings.Join(s.lines, "\n") + "\n")
+	}
+	for _, want := range []string{"role_session_name = BG-1061\n", "mfa_serial = arn:aws-cn:iam::100000000009:mfa/oncall\n", "[profile bg-1061]\n", "unset AWS_ACCESS_KEY_ID"} {
+		if !strings.Contains(all.String(), want) {
+			t.Errorf("no %q in\n%s", want, all.String())
+		}
+	}
+	if got := mfaSerial("nobody"); got != "<MFA_SERIAL>" {
+		t.Errorf("nobody's device is %s", got)
+	}
+}
+
+func TestGuideForAGroup(t *testing.T) {
+	steps := guide(member(store.Active), forgeSetting())
+	if len(steps) != 1 || len(steps[0].lines) != 0 || !strings.Contains(steps[0].say, "nothing to type") || !strings.Contains(steps[0].say, "up to an hour") {
+		t.Errorf("%+v", steps)
+	}
+	if link := portalLink(member(store.Active), forgeSetting()); link != "" {
+		t.Errorf("a group is in no account, and has a link to one: %s", link)
 	}
 }
 

@@ -27,6 +27,8 @@ type book interface {
 	Open() ([]store.Request, error)
 	OpenOf(userID string) ([]store.Request, error)
 	OfPerson(userID string, most int) ([]store.Request, error)
+	// Lockdown is the one in force, if any.
+	Lockdown() (l store.Lockdown, inForce bool, err error)
 }
 
 // Hooks are called when Slack says that something changed which others remember. Any of them may be nil. They are called on a
@@ -118,6 +120,16 @@ func (h *Handlers) submission(ctx context.Context, in *slack.InteractionCallback
 		return h.submitDeny(ctx, in, delivery)
 	case callbackTicket:
 		return h.submitTicket(ctx, in, delivery)
+	case callbackRevoke:
+		return h.submitRevoke(ctx, in, delivery)
+	case callbackExtend:
+		return h.submitExtend(ctx, in, delivery)
+	case callbackNoMore:
+		return h.submitNoMore(ctx, in, delivery)
+	case callbackLock:
+		return h.submitLock(ctx, in, delivery, store.ClickLock)
+	case callbackUnlock:
+		return h.submitLock(ctx, in, delivery, store.ClickUnlock)
 	}
 	return nil
 }

@@ -47,8 +47,10 @@ func helpAnswer(p *policy.Policy, scenarios []*policy.Scenario, own bool, strang
 		words{}.code("/breakglass").say(" opens the form; ").code("/breakglass SCENARIO ACCOUNT DURATION").say(" opens it filled in"),
 		words{}.code("/access status").say(" shows who has access now; ").code("@somebody").say(" or an account narrows it down"),
 		words{}.code("/access end").say(" ends your session; with several, name it: ").code("/access end BG-1042"),
+		words{}.code("/access extend").say(" asks for more time; ").code("/access extend BG-1042 30m").say(" says which and how much"),
 		words{}.code("/access ticket BG-1042 OPS-7").say(" adds a ticket"),
 		words{}.code("/access history").say(" shows what you asked for"),
+		words{}.code("/access lockdown").say(" ends every session and refuses new ones, for those who may; ").code("/access lockdown lift").say(" lifts it"),
 	))
 	last := contacts(p)
 	room := mostAck - reserve - sizeOf(blocks...) - sizeOf(last...)

@@ -12,6 +12,7 @@ import (
 
 	"breakglass/store"
 	"breakglass/workflows"
+	"breakglass/workflows/policy"
 )
 
 // paintPatience is how long one App Home may take to be drawn and published.
@@ -76,19 +77,38 @@ func (h *Handlers) homeView(ctx context.Context, slackID string) slack.HomeTabVi
 	if err != nil {
 		return homeTab(note(h.sentence("read the sessions", err)))
 	}
-	return homeTab(homeBlocks(open, slackID, h.userOf(slackID))...)
+	return homeTab(homeBlocks(open, slackID, h.userOf(slackID), h.scene())...)
 }
 
 func homeTab(blocks ...slack.Block) slack.HomeTabViewRequest {
 	return slack.HomeTabViewRequest{Type: slack.VTHomeTab, Blocks: slack.Blocks{BlockSet: blocks}}
 }
 
+// scene is what a page of sessions needs besides them.
+type scene struct {
+	policy *policy.Policy
+	now    time.Time
+	lock   lock
+}
+
+func (h *Handlers) scene() scene { return scene{policy: h.policy(), now: h.now(), lock: h.locked()} }
+
+// buttons are what the requester of a session can do about it.
+func (s scene) buttons(r store.Request) []*slack.ButtonBlockElement {
+	if notRunning(r) != "" {
+		return nil
+	}
+	most, _ := room(s.policy, r, s.now)
+	return sessionButtons(r, most)
+}
+
 // homeBlocks is one person's page.
-func homeBlocks(open []store.Request, slackID, userID string) []slack.Block {
+func homeBlocks(open []store.Request, slackID, userID string, s scene) []slack.Block {
 	o := overviewFor(open, slackID, userID)
 	request := slack.NewButtonBlockElement(actionRequest, "", plain("Request access", limitButton)).WithStyle(slack.StylePrimary)
 	request.AccessibilityLabel = "Request emergency access to AWS"
-	blocks := []slack.Block{header("Emergency access to AWS"), actions(request)}
+	blocks := append([]slack.Block{header("Emergency access to AWS")}, s.lock.banner()...)
+	blocks = append(blocks, actions(request))
 
 	var decide, asked []store.Request
 	for _, r := range o.waiting {
@@ -102,13 +122,13 @@ func homeBlocks(open []store.Request, slackID, userID string) []slack.Block {
 		return append(decisionText(r), actions(decisionButtons(r)...))
 	})...)
 	blocks = append(blocks, part("Your sessions", o.mine, mostMine, "You have no running session.", func(r store.Request) []slack.Block {
-		return withButtons(r, sessionLine(r))
+		return withButtons(r, sessionLine(r), s.buttons(r))
 	})...)
 	blocks = append(blocks, part("Your requests", asked, mostMine, "", func(r store.Request) []slack.Block {
 		b := button(actionCancel, "Cancel request", r.ID, "Cancel request "+string(r.ID))
 		return []slack.Block{paragraph(sessionLine(r)), actions(b)}
 	})...)
-	return append(blocks, everyone(append(slices.Clone(o.mine), o.others...))...)
+	return append(blocks, everyone(o.mine, o.others)...)
 }
 
 // awaits says whether somebody was asked for their word and has not given it.
@@ -126,18 +146,11 @@ func decisionText(r store.Request) []slack.Block {
 	return []slack.Block{paragraph(w), quoted(r.Reason, limitReason)}
 }
 
-func withButtons(r store.Request, w words) []slack.Block {
-	var bs []*slack.ButtonBlockElement
-	if r.State == store.Active || r.State == store.Granting {
-		bs = append(bs, endButton(r))
-	}
+func withButtons(r store.Request, w words, bs []*slack.ButtonBlockElement) []slack.Block {
 	if owesTicket(r) {
 		bs = append(bs, button(actionTicket, "Add ticket", r.ID, "Add ticket to "+string(r.ID)))
 	}
-	if len(bs) == 0 {
-		return []slack.Block{paragraph(w)}
-	}
-	return []slack.Block{paragraph(w), actions(bs...)}
+	return withActions(w, bs)
 }
 
 // part is a heading and the requests below it; nothing at all where there are none and nothing is to be said of that.
@@ -158,16 +171,33 @@ func part(head string, rs []store.Request, most int, none string, show func(stor
 	return blocks
 }
 
-func everyone(rs []store.Request) []slack.Block {
+// everyone is who has access. While others are few, their sessions stand with the button that revokes them; beyond that /access status has it.
+func everyone(mine, others []store.Request) []slack.Block {
 	blocks := []slack.Block{slack.NewDividerBlock(), header("Who has access now")}
-	if len(rs) == 0 {
+	rs := slices.Clone(mine)
+	if len(others) > mostRevocable {
+		rs = append(rs, others...)
+	}
+	if len(mine)+len(others) == 0 {
 		return append(blocks, note("Nobody."))
 	}
+	if len(rs) > 0 {
+		blocks = append(blocks, inList(rs)...)
+	}
+	if len(others) <= mostRevocable {
+		for _, r := range others {
+			blocks = append(blocks, revocable(r)...)
+		}
+	}
+	return blocks
+}
+
+func inList(rs []store.Request) []slack.Block {
 	var ls []words
 	for _, r := range rs[:min(len(rs), mostEveryone)] {
 		ls = append(ls, sessionLine(r))
 	}
-	blocks = append(blocks, bullets(ls...))
+	blocks := []slack.Block{bullets(ls...)}
 	if left := len(rs) - mostEveryone; left > 0 {
 		blocks = append(blocks, note(fmt.Sprintf("… and %d more: see /access status.", left)))
 	}

@@ -6,8 +6,9 @@
 // workflows.People and workflows.Speaker.
 package handlers
 
-// What Slack sends back to us: action ids of buttons and fields, callback ids of forms. A button's value is the request's id and
-// nothing more; whatever else comes back is not trusted. They are stable: messages posted by an older version keep working.
+// What Slack sends back to us: action ids of buttons and fields, callback ids of forms. A button's value is the request's id, with the place of an
+// extension after a slash where it is about one, and nothing more; whatever else comes back is not trusted. They are stable: messages posted
+// by an older version keep working.
 const (
 	actionApprove = "approve"
 	actionDeny    = "deny"
@@ -15,9 +16,18 @@ const (
 	actionEnd     = "end"
 	actionTicket  = "ticket"
 	actionRequest = "request" // App Home and help: opens the form
+	actionRevoke  = "revoke"
+	actionExtend  = "extend"
+	actionLonger  = "extend_approve" // BG-1042/0: the word for the request's first extension
+	actionNoMore  = "extend_deny"
 
 	callbackRequest     = "breakglass_request"      // the form; also the global shortcut
 	callbackFromMessage = "breakglass_from_message" // the message shortcut
 	callbackDeny        = "breakglass_deny"
 	callbackTicket      = "breakglass_ticket"
+	callbackRevoke      = "breakglass_revoke"
+	callbackExtend      = "breakglass_extend"
+	callbackNoMore      = "breakglass_extend_deny"
+	callbackLock        = "breakglass_lockdown"
+	callbackUnlock      = "breakglass_lockdown_lift"
 )

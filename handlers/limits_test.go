@@ -234,6 +234,26 @@ func worst(t *rapid.T) store.Request {
 		r.Decisions[i].Comment = text("comment")
 	}
 	r.End.Note, r.Work.Error = text("note"), text("error")
+	r.End.Why = rapid.SampledFrom([]string{r.End.Why, store.EndLockdown, store.EndLead, store.EndVanished, store.EndRevoked}).Draw(t, "end")
+	switch rapid.SampledFrom([]string{"set", "group", "role"}).Draw(t, "kind") {
+	case "group":
+		r.Group, r.PermissionSet, r.Account, r.Region = text("group"), "", store.Account{}, ""
+	case "role":
+		r.Role, r.PermissionSet, r.IAMUser = text("role"), "", text("iam user")
+	}
+	r.Ends = store.Ends{Guard: rapid.Bool().Draw(t, "guard"), Schedules: rapid.Bool().Draw(t, "schedules"), Why: text("no end"), Shells: rapid.IntRange(0, 3).Draw(t, "shells")}
+	for range rapid.IntRange(0, 3).Draw(t, "extensions") {
+		x := store.Extension{By: time.Hour, Until: noon, Reason: text("reason"), Note: text("note"), DoneAt: noon, NoWord: rapid.Bool().Draw(t, "no word")}
+		x.State = rapid.SampledFrom([]store.ExtensionState{"asked", "approved", "granted", "denied", "lapsed"}).Draw(t, "extension")
+		x.Decisions = []store.Decision{{By: bob, Approved: rapid.Bool().Draw(t, "word"), Comment: text("comment")}}
+		r.Extensions = append(r.Extensions, x)
+	}
+	for range rapid.IntRange(0, 20).Draw(t, "with") {
+		r.With = append(r.With, "BG-1043")
+	}
+	if rapid.Bool().Draw(t, "led") {
+		r.Lead = "BG-1041"
+	}
 	if rapid.Bool().Draw(t, "owed") {
 		r.Ticket, r.TicketBy = "", noon.Add(time.Hour)
 	}
@@ -266,15 +286,21 @@ func anyOf(t *rapid.T, r store.Request) map[string]message {
 	text := func(what string) string { return nastyText().Draw(t, what) }
 	f := forgeSetting()
 	f.missing, f.mayAssume, f.portal, f.instance = text("missing"), []string{rdsRole}, "https://forge.awsapps.com/start", text("instance arn")
+	for range rapid.IntRange(0, 20).Draw(t, "along") {
+		f.with = append(f.with, text("with"))
+	}
+	f.room, f.guard = time.Duration(rapid.IntRange(0, 1).Draw(t, "room"))*time.Hour, rapid.SampledFrom([]string{"", policy.GuardNone}).Draw(t, "guard")
+	f.ends = rapid.SampledFrom([]*policy.Ends{nil, {}, {Guard: true}}).Draw(t, "ends")
 	f.sets[2].handle, f.need, f.each = text("handle"), rapid.IntRange(0, 3).Draw(t, "need"), rapid.Bool().Draw(t, "each")
 	all := map[string]message{
 		"card": card(r, f), "ask": ask(r, f, "UCAROL", rapid.SampledFrom([]string{policy.Manager, "", text("why")}).Draw(t, "because")),
-		"pass": pass(r, f), "result": result(r, text("why not")), "warning": warning(r), "goodbye": goodbye(r),
+		"pass": pass(r, f), "result": result(r, text("why not")), "warning": warning(r, f), "goodbye": goodbye(store.Notice{Data: map[string]string{"shells": text("shells")}}, r),
 		"ask-ticket": askTicket(r, rapid.Bool().Draw(t, "late")), "told": told(r, rapid.SampledFrom([]string{"begin", "end"}).Draw(t, "when")),
 		"refusal": refusal(text("refusal")),
 	}
-	data := map[string]string{"reading": "0", "slack": "UALICE"}
-	for _, k := range []string{"why", "error", "shared", "forced", "missing", "diff", "hash", "was", "is", "silent", "left", "since", "no_manager"} {
+	data := map[string]string{"reading": "0", "slack": "UALICE", "number": rapid.SampledFrom([]string{"0", "1", text("number")}).Draw(t, "which")}
+	for _, k := range []string{"why", "error", "shared", "forced", "missing", "diff", "hash", "was", "is", "silent", "left", "since", "no_manager",
+		"id", "granted", "kind", "state", "by", "lift", "ended", "what", "account", "who", "detail", "done", "incidents", "shells"} {
 		data[k] = text(k)
 	}
 	for _, kind := range kinds() {
@@ -285,6 +311,13 @@ func anyOf(t *rapid.T, r store.Request) map[string]message {
 			all[kind] = m
 		}
 	}
+	for _, what := range finds() {
+		data := maps.Clone(data)
+		data["what"] = what
+		all["found-"+what] = found(store.Notice{Kind: workflows.NoticeFound, Data: data})
+	}
+	all["extension-dm"] = extension(store.Notice{To: "UCAROL", Data: data}, r, f)
+	all["extended-dm"] = extended(store.Notice{To: "UALICE", Data: data}, r, f)
 	short := shortForm(store.Notice{Kind: text("kind"), Request: r.ID}, all["card"])
 	all["short"] = short
 	return all
@@ -295,6 +328,8 @@ func kinds() []string {
 		workflows.NoticeAsked, workflows.NoticeReminder, workflows.NoticeDecided, workflows.NoticeGranted, workflows.NoticeFailed,
 		workflows.NoticeEnding, workflows.NoticeEnded, workflows.NoticeOver, workflows.NoticeTicket, workflows.NoticeNoTicket,
 		workflows.NoticeSummary, workflows.NoticeUncertain, workflows.NoticeLate, workflows.NoticeTierZero, workflows.NoticeStuck,
+		workflows.NoticeExtension, workflows.NoticeExtended, workflows.NoticeEnds, workflows.NoticeWith, workflows.NoticeLockdown,
+		workflows.NoticeFound, workflows.NoticeGone,
 		workflows.NoticeUnstuck, workflows.NoticeTicketOut, workflows.NoticePolicy, workflows.NoticePerson, workflows.NoticeChannel,
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // mail is an e-mail in plain text. Where the notice brings subject and text they stand; else Data "what" says what of: tier_zero,
 // begin or end. Times are in UTC: the readers of one mail live in several zones.
-func mail(n store.Notice, r store.Request) store.Mail {
+func mail(n store.Notice, r store.Request, f setting) store.Mail {
 	m := store.Mail{Subject: oneLine(n.Data["subject"], 150), Text: n.Data["text"]}
 	for _, a := range strings.Split(n.To, ",") {
 		if a = strings.TrimSpace(a); a != "" {
@@ -21,7 +21,7 @@ func mail(n store.Notice, r store.Request) store.Mail {
 		m.Subject = oneLine(mailSubject(n.Data["what"], r), 150)
 	}
 	if m.Text == "" {
-		m.Text = mailText(n.Data["what"], r)
+		m.Text = mailText(n.Data["what"], r, f)
 	}
 	return m
 }
@@ -29,6 +29,9 @@ func mail(n store.Notice, r store.Request) store.Mail {
 // mailSubject begins with a fixed word to filter by and the id to find the thread by.
 func mailSubject(what string, r store.Request) string {
 	on := r.Requester.Label() + " on " + r.Account.Name
+	if r.Group != "" {
+		on = r.Requester.Label() + ", group " + r.Group
+	}
 	switch what {
 	case "tier_zero":
 		return fmt.Sprintf("[Breakglass] %s: access without approval, %s", r.ID, on)
@@ -42,7 +45,7 @@ func mailSubject(what string, r store.Request) string {
 
 // mailText is the case so far, a row for each fact. Whoever reads it may have no Slack at hand, so it leaves out nothing that the
 // card has.
-func mailText(what string, r store.Request) string {
+func mailText(what string, r store.Request, f setting) string {
 	var b strings.Builder
 	row := func(name, value string) {
 		if value != "" {
@@ -59,8 +62,12 @@ func mailText(what string, r store.Request) string {
 	}
 	row("Request", string(r.ID))
 	row("Who", mailPerson(r.Requester))
-	row("Account", oneLine(r.Account.Name, limitName)+" ("+oneLine(r.Account.ID, 20)+")"+map[bool]string{true: ", sensitive"}[r.Account.Sensitive])
-	row("What", fmt.Sprintf("%s (tier %d), permission set %s", oneLine(title(r), 150), r.Tier, oneLine(r.PermissionSet, limitName)))
+	if r.Group == "" {
+		row("Account", oneLine(r.Account.Name, limitName)+" ("+oneLine(r.Account.ID, 20)+")"+map[bool]string{true: ", sensitive"}[r.Account.Sensitive])
+	}
+	row("What", fmt.Sprintf("%s (tier %d), %s", oneLine(title(r), 150), r.Tier, lowerFirst(grantKind(r))))
+	row("IAM user", oneLine(r.IAMUser, 150))
+	row("Along with", oneLine(string(r.Lead), 40))
 	row("How long", sayDuration(r.Duration))
 	row("Asked", mailTime(r.SubmittedAt))
 	for _, d := range r.Decisions {
@@ -76,13 +83,28 @@ func mailText(what string, r store.Request) string {
 	} else {
 		row("Ended", mailTime(r.EndedAt)+", "+endInWords(r.End))
 	}
+	for _, x := range r.Extensions {
+		if x.State == store.ExtensionGranted {
+			row("Extended", "by "+sayDuration(x.By)+", until "+utc(x.Until))
+		}
+	}
 	row("Ticket", oneLine(r.Ticket, 150))
 	b.WriteString("\nReason:\n")
 	for line := range strings.Lines(manyLines(r.Reason, limitSection) + "\n") {
 		b.WriteString("> " + line)
 	}
-	b.WriteString("\n" + outlives + "\n")
+	if s := mailReach(r, f); s != "" {
+		b.WriteString("\n" + s + "\n")
+	}
 	return b.String()
+}
+
+// mailReach is what the ends of the session do not reach, before the end or after it.
+func mailReach(r store.Request, f setting) string {
+	if r.EndedAt.IsZero() {
+		return reach(r, f)
+	}
+	return strings.TrimSpace(shellsEnded(store.Notice{}, r) + stillOpen(store.Notice{}, r))
 }
 
 // mailPerson gives the address with the name: names are not unique.
@@ -118,6 +140,10 @@ func endInWords(e store.End) string {
 		return "somebody removed the assignment in AWS"
 	case store.EndForced:
 		return "vouched for by " + by
+	case store.EndLockdown:
+		return "lockdown by " + by
+	case store.EndLead:
+		return "the session it was granted along with has ended"
 	}
 	return "it was over"
 }

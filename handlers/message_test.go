@@ -75,6 +75,7 @@ func in(s store.State) store.Request {
 	r.Clocks = nil
 	if slices.Contains([]store.State{store.Active, store.Revoking, store.Revoked, store.Reported, store.Closed}, s) {
 		r.GrantedAt, r.VerifiedAt, r.ExpiresAt = noon.Add(4*time.Minute), noon.Add(5*time.Minute), noon.Add(124*time.Minute)
+		r.Guard, r.Ends = policy.GuardClosed, store.Ends{Guard: true, Schedules: true}
 	}
 	if slices.Contains([]store.State{store.Revoking, store.Revoked, store.Reported, store.Closed}, s) {
 		r.End = store.End{Why: store.EndedEarly, By: store.Somebody(alice), At: noon.Add(time.Hour)}
@@ -132,6 +133,7 @@ func messages() map[string]message {
 	guides(all, f)
 	lines(all, f)
 	directs(all)
+	ends(all, f)
 	return all
 }
 
@@ -214,8 +216,8 @@ func directs(all map[string]message) {
 	for _, s := range []store.State{store.Denied, store.Expired, store.Cancelled, store.Failed} {
 		all["direct-result-"+string(s)] = result(in(s), "")
 	}
-	all["direct-warning"] = warning(in(store.Active))
-	all["direct-goodbye"] = goodbye(in(store.Revoked))
+	all["direct-warning"] = warning(in(store.Active), setting{})
+	all["direct-goodbye"] = goodbye(store.Notice{}, in(store.Revoked))
 	all["direct-ask-ticket"] = askTicket(tierNought(), false)
 	all["direct-ask-ticket-late"] = askTicket(tierNought(), true)
 	all["direct-told-begin"] = told(in(store.Active), "begin")
@@ -243,8 +245,10 @@ func TestGoldenMessages(t *testing.T) {
 }
 
 func TestGoldenMails(t *testing.T) {
-	for what, r := range map[string]store.Request{"tier_zero": tierNought(), "begin": in(store.Active), "end": in(store.Revoked)} {
-		m := mail(store.Notice{To: "a@forge.example, b@forge.example,", Data: map[string]string{"what": what}}, r)
+	for what, r := range map[string]store.Request{
+		"tier_zero": tierNought(), "begin": in(store.Active), "end": in(store.Revoked), "group": member(store.Active), "role": admin(store.Revoked),
+	} {
+		m := mail(store.Notice{To: "a@forge.example, b@forge.example,", Data: map[string]string{"what": what}}, r, forgeSetting())
 		if diff := cmp.Diff([]string{"a@forge.example", "b@forge.example"}, m.To); diff != "" {
 			t.Error(diff)
 		}

@@ -71,6 +71,9 @@ func (h *Handlers) suggest(ctx context.Context, in *slack.InteractionCallback) *
 	field, following, _ := strings.Cut(in.BlockID, "/")
 	p := h.policy()
 	query := cut(in.Value, 200)
+	if id, longer := strings.CutPrefix(following, afterExtend); longer && field == fieldDuration {
+		return bounded(h.suggestLonger(id, query))
+	}
 	if field == fieldDuration {
 		s, ok := p.Scenario(following)
 		if !ok {

@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"time"
+
 	"github.com/slack-go/slack"
 
 	"breakglass/workflows/policy"
@@ -8,16 +10,20 @@ import (
 
 // setting is what a message needs besides its request: what the policy says now of its scenario, and what Slack calls the people.
 type setting struct {
-	sets      []approvers // whose word the scenario takes, in the order of the policy
-	need      int         // how many people's word
-	each      bool        // one out of each set, rather than any of all
-	missing   string      // in words, whose word is still missing, where somebody worked it out
-	portal    string      // start URL of the access portal
-	ssoRegion string      // Region of Identity Center
-	instance  string      // ARN of Identity Center's instance, where the policy has it
-	mayAssume []string    // roles that a session may go on to assume
-	requests  string      // id of the requests channel
-	incidents string      // id of the incidents channel
+	sets      []approvers   // whose word the scenario takes, in the order of the policy
+	need      int           // how many people's word
+	each      bool          // one out of each set, rather than any of all
+	missing   string        // in words, whose word is still missing, where somebody worked it out
+	portal    string        // start URL of the access portal
+	ssoRegion string        // Region of Identity Center
+	instance  string        // ARN of Identity Center's instance, where the policy has it
+	mayAssume []string      // roles that a session may go on to assume
+	guard     string        // what the policy says of the permission set's guard: policy.GuardClosed and so on
+	with      []string      // titles of the scenarios granted along with it
+	room      time.Duration // how much longer the session may be made; 0: not at all
+	ends      *policy.Ends  // which ends the operator has switched on; nil where that is not known
+	requests  string        // id of the requests channel
+	incidents string        // id of the incidents channel
 }
 
 // approvers are one set of people, with its user group in Slack where it has one.

@@ -32,6 +32,8 @@ type SpeakerConfig struct {
 	Channels func(ctx context.Context) (requests, incidents string, err error)
 	// Card finds where the card of a request stands: its thread is the request's thread.
 	Card func(id store.ID) (store.Ref, bool)
+	// Ends says which of the ends the operator has switched on, for what is said before they are made; nil: it is not known.
+	Ends *policy.Ends
 	Mail workflows.Mailer // nil: mail is not configured, and notices of mail are dropped with a line in the log
 	// Counted is told of what an operator wants counted: "plain" (a message was refused as it was and sent in a short
 	// form), "moved" (a message could not be edited any more and was posted anew).
@@ -74,7 +76,7 @@ func (s *Speaker) Deliver(ctx context.Context, n store.Notice, r store.Request, 
 	return out, nil
 }
 
-// deliver sorts notices by where they go. Only the card, the questions and the pass are edited; all else is said once.
+// deliver sorts notices by where they go. Only the card, the questions, the pass and extensions are edited; all else is said once.
 func (s *Speaker) deliver(ctx context.Context, n store.Notice, r store.Request, ref store.Ref) (store.Ref, error) {
 	if n.Kind == workflows.NoticeMail {
 		return ref, s.mail(ctx, n, r)
@@ -89,34 +91,43 @@ func (s *Speaker) deliver(ctx context.Context, n store.Notice, r store.Request, 
 		return s.stand(ctx, n, pass(r, f), ref, s.toPerson(or(n.To, r.Requester.SlackID)), false)
 	case workflows.NoticeRefusal:
 		return ref, s.refuse(ctx, n)
+	case workflows.NoticeExtension:
+		if n.To != "" {
+			return s.stand(ctx, n, extension(n, r, f), ref, s.toPerson(n.To), false)
+		}
+		return s.standInThread(ctx, n, r, extension(n, r, f), ref, f)
+	case workflows.NoticeExtended:
+		if n.To != "" {
+			return s.post(ctx, n, s.toPerson(n.To), "", extended(n, r, f))
+		}
 	}
 	if m, ok := threadLine(n, r, f); ok {
 		return s.inThread(ctx, n, r, m, f)
 	}
 	if m, ok := incident(n, r, f); ok {
 		to := f.incidents
-		if n.Kind == workflows.NoticePolicy || n.Kind == workflows.NoticeChannel {
+		if n.Kind == workflows.NoticePolicy || n.Kind == workflows.NoticeChannel || n.Kind == workflows.NoticeLockdown && n.Data["channel"] == RoleRequests {
 			to = f.requests
 		}
 		return s.post(ctx, n, toChannel(to), "", m)
 	}
-	if m, ok := direct(n, r); ok {
+	if m, ok := direct(n, r, f); ok {
 		return s.post(ctx, n, s.toPerson(n.To), "", m)
 	}
 	return ref, &workflows.Undelivered{Permanent: true, Certain: true, Err: fmt.Errorf("no words for a notice of kind %q", n.Kind)}
 }
 
 // direct is a direct message that is posted once. ok is false for a kind that is none.
-func direct(n store.Notice, r store.Request) (m message, ok bool) {
+func direct(n store.Notice, r store.Request, f setting) (m message, ok bool) {
 	switch n.Kind {
 	case workflows.NoticeAskTicket:
 		return askTicket(r, n.Data["late"] != ""), true
 	case workflows.NoticeResult:
 		return result(r, n.Data["why"]), true
 	case workflows.NoticeWarning:
-		return warning(r), true
+		return warning(r, f), true
 	case workflows.NoticeGoodbye:
-		return goodbye(r), true
+		return goodbye(n, r), true
 	case workflows.NoticeTold:
 		return told(r, n.Data["when"]), true
 	}
@@ -158,24 +169,16 @@ func (s *Speaker) toPerson(slackID string) place {
 // setting collects what the words need besides the request. What Slack does not answer is left out of the words; only a missing
 // channel keeps a message from being sent.
 func (s *Speaker) setting(ctx context.Context, n store.Notice, r store.Request) setting {
-	p := s.Policy()
-	f := setting{
-		portal: p.IdentityCenter.AccessPortal, ssoRegion: p.IdentityCenter.Region,
-		instance: p.IdentityCenter.InstanceARN, missing: n.Data["missing"],
-	}
+	f, sc, known := s.terms(n, r)
 	requests, incidents, err := s.Channels(ctx)
 	if err != nil {
 		s.Log.Warn("channels are not known", "err", err)
 	}
 	f.requests, f.incidents = requests, incidents
-	sc, ok := p.Scenario(r.Scenario)
-	if !ok {
+	if !known {
 		return f
 	}
-	if r.Second {
-		sc = sc.Second()
-	}
-	f.mayAssume = sc.MayAssume
+	p := s.Policy()
 	f.each = len(sc.Approval.AllOf) > 0
 	f.need = max(sc.Approval.Count, 1)
 	if f.each {
@@ -189,6 +192,31 @@ func (s *Speaker) setting(ctx context.Context, n store.Notice, r store.Request) 
 	return f
 }
 
+// terms is the part of it that the policy knows alone, with the scenario as this request sees it.
+func (s *Speaker) terms(n store.Notice, r store.Request) (f setting, sc policy.Scenario, known bool) {
+	p := s.Policy()
+	f = setting{
+		portal: p.IdentityCenter.AccessPortal, ssoRegion: p.IdentityCenter.Region,
+		instance: p.IdentityCenter.InstanceARN, missing: n.Data["missing"], ends: s.Ends,
+	}
+	f.room, _ = room(p, r, s.Now())
+	if sc, known = p.Scenario(r.Scenario); !known {
+		return f, sc, false
+	}
+	if r.Second || n.Kind == workflows.NoticeExtension { // an extension takes somebody's word where the session took nobody's
+		sc = sc.Second()
+	}
+	f.mayAssume, f.guard = sc.MayAssume, sc.Guard
+	for _, name := range sc.With {
+		title := name
+		if w, ok := p.Scenario(name); ok {
+			title = w.Title
+		}
+		f.with = append(f.with, title)
+	}
+	return f, sc, true
+}
+
 // stand posts a message that is edited through the life of its request, or edits it. Where Slack will not have it edited any
 // more, or the policy names another channel since and the old one is closed to us, it is posted anew; the thread of a new card
 // says why there are two.
@@ -196,10 +224,7 @@ func (s *Speaker) stand(ctx context.Context, n store.Notice, m message, ref stor
 	if ref.TS == "" {
 		return s.post(ctx, n, to, "", m)
 	}
-	err := s.send(n, m, func(opts ...slack.MsgOption) error {
-		_, _, _, err := s.API.UpdateMessageContext(ctx, ref.Channel, ref.TS, opts...)
-		return err
-	})
+	err := s.edit(ctx, n, m, ref)
 	if err == nil {
 		return ref, nil
 	}
@@ -220,30 +245,17 @@ func (s *Speaker) stand(ctx context.Context, n store.Notice, m message, ref stor
 	return next, nil
 }
 
+func (s *Speaker) edit(ctx context.Context, n store.Notice, m message, ref store.Ref) error {
+	return s.send(n, m, func(opts ...slack.MsgOption) error {
+		_, _, _, err := s.API.UpdateMessageContext(ctx, ref.Channel, ref.TS, opts...)
+		return err
+	})
+}
+
 // moved says whether messages of this kind go to another channel now than to the one where this one stands.
 func moved(ctx context.Context, to place, ref store.Ref) bool {
 	now, err := to(ctx)
 	return err == nil && now != ref.Channel
-}
-
-// inThread posts a line to the request's thread. Where the card could never be posted, or its channel is closed to us and the policy
-// names another, the line stands alone, with the request's id.
-func (s *Speaker) inThread(ctx context.Context, n store.Notice, r store.Request, m message, f setting) (store.Ref, error) {
-	ref, ok := s.Card(r.ID)
-	if ok {
-		at, err := s.post(ctx, n, toChannel(ref.Channel), ref.TS, m)
-		if err == nil || !lost(err) && !(closed(slackCode(err)) && moved(ctx, toChannel(f.requests), ref)) {
-			return at, err
-		}
-	}
-	m.blocks = append([]slack.Block{small(string(r.ID) + " · " + oneLine(r.Account.Name, limitName))}, m.blocks...)
-	return s.post(ctx, n, toChannel(f.requests), "", m)
-}
-
-// lost says whether the message a thread hangs on is gone: somebody deleted the card.
-func lost(err error) bool {
-	code := slackCode(err)
-	return code == "thread_not_found" || code == "message_not_found"
 }
 
 // post sends a new message, to a thread where thread is not "".
@@ -349,7 +361,8 @@ func (s *Speaker) refuse(ctx context.Context, n store.Notice) error {
 
 // mail without a mailer is no error: an operator may have said BREAKGLASS_MAIL=none, and then it would be tried for ever.
 func (s *Speaker) mail(ctx context.Context, n store.Notice, r store.Request) error {
-	m := mail(n, r)
+	f, _, _ := s.terms(n, r)
+	m := mail(n, r, f)
 	if s.Mail == nil || len(m.To) == 0 {
 		s.Log.Warn("mail is not sent: it is not configured, or there is no address", "request", n.Request, "what", n.Data["what"])
 		return nil

@@ -133,7 +133,7 @@ func TestCardLives(t *testing.T) {
 	}
 	again := s.say(store.Notice{Seq: 2, Kind: workflows.NoticeCard, Message: workflows.NoticeCard, Request: "BG-1042"}, in(store.Active), ref)
 	m = s.Messages(s.requests)[0]
-	if again != ref || m.Updates != 1 || !slices.Equal(m.Buttons(), []string{"End now"}) {
+	if again != ref || m.Updates != 1 || !slices.Equal(m.Buttons(), []string{"End now", "Revoke"}) {
 		t.Errorf("after the edit: %+v, %d updates, %v", again, m.Updates, m.Buttons())
 	}
 	s.say(store.Notice{Kind: workflows.NoticeGranted, Request: "BG-1042"}, in(store.Active), store.Ref{})
@@ -175,7 +175,7 @@ func declaredNotices(t *testing.T) map[string]string {
 	found := map[string]string{}
 	ast.Inspect(file, func(n ast.Node) bool {
 		if v, ok := n.(*ast.ValueSpec); ok && len(v.Values) == 1 {
-			if lit, ok := v.Values[0].(*ast.BasicLit); ok {
+			if lit, ok := v.Values[0].(*ast.BasicLit); ok && strings.HasPrefix(v.Names[0].Name, "Notice") {
 				found[v.Names[0].Name], _ = strconv.Unquote(lit.Value)
 			}
 		}

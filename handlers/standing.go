@@ -50,7 +50,7 @@ func status(r store.Request, f setting) []slack.Block {
 	case store.Granting:
 		w = approvedBy(r).say(" Access is being opened.")
 	case store.Active:
-		w = approvedBy(r).say(" Access is open until ").date(r.ExpiresAt, dateForm).say(".")
+		w = approvedBy(r).say(" Access is open until ").date(r.ExpiresAt, dateForm).say(".").extending(r)
 	case store.Revoking:
 		w = say("Access is being taken away: ").ending(r.End).say(".")
 		if !r.Work.Announced.IsZero() {
@@ -109,16 +109,7 @@ func waiting(r store.Request, f setting) words {
 	if f.need > 1 {
 		w = w.say(fmt.Sprintf(" (%d of %d)", len(yes), f.need))
 	}
-	switch {
-	case len(f.sets) == 0:
-	case f.each:
-		w = w.say(": one each of ").sets(f.sets, "and")
-	case f.need > 1:
-		w = w.say(fmt.Sprintf(": %d people out of ", f.need)).sets(f.sets, "and")
-	default:
-		w = w.say(" by ").sets(f.sets, "or")
-	}
-	w = w.say(".")
+	w = w.whoseWord(f).say(".")
 	if len(yes) > 0 {
 		w = w.say(" Approved so far by ").people(yes).say(".")
 	}
@@ -129,6 +120,19 @@ func waiting(r store.Request, f setting) words {
 		w = w.say(" Expires ").date(t, dateForm).say(".")
 	}
 	return w
+}
+
+// whoseWord says out of whom the word has to come.
+func (w words) whoseWord(f setting) words {
+	switch {
+	case len(f.sets) == 0:
+		return w
+	case f.each:
+		return w.say(": one each of ").sets(f.sets, "and")
+	case f.need > 1:
+		return w.say(fmt.Sprintf(": %d people out of ", f.need)).sets(f.sets, "and")
+	}
+	return w.say(" by ").sets(f.sets, "or")
 }
 
 // people lists persons in a sentence.
@@ -181,6 +185,10 @@ func (w words) ending(e store.End) words {
 		w = w.say("somebody removed the assignment in AWS")
 	case store.EndForced:
 		w = w.say("vouched for by ").by(e.By)
+	case store.EndLockdown:
+		w = w.say("lockdown by ").by(e.By)
+	case store.EndLead:
+		w = w.say("the session it was granted along with has ended")
 	default:
 		w = w.say("it is over")
 	}

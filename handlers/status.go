@@ -43,13 +43,13 @@ func overviewFor(open []store.Request, slackID, userID string) overview {
 
 // sessionLine is who is where until when, on whose word.
 func sessionLine(r store.Request) words {
-	w := words{}.bold(string(r.ID)).say(" ").who(r.Requester).say(" · ").their(title(r), limitName)
-	if r.Account.Name != "" {
-		w = w.say(" on ").bold(oneLine(r.Account.Name, limitName))
-	}
+	w := words{}.bold(string(r.ID)).say(" ").who(r.Requester).say(" · ").their(title(r), limitName).where(r)
 	switch r.State {
 	case store.Active:
 		w = w.say(" until ").date(r.ExpiresAt, dateForm)
+		if _, x := r.Extending(); x != nil {
+			w = w.say(" (" + sayDuration(x.By) + " more asked for)")
+		}
 	case store.Approved, store.Granting:
 		w = w.say(", being opened")
 	case store.Revoking:
@@ -83,7 +83,7 @@ func (h *Handlers) status(c slack.SlashCommand, words []string) *private {
 		open = slices.DeleteFunc(open, func(r store.Request) bool { return !keep(r) })
 		of = what
 	}
-	return statusAnswer(overviewFor(open, c.UserID, h.userOf(c.UserID)), of)
+	return statusAnswer(overviewFor(open, c.UserID, h.userOf(c.UserID)), of, h.scene())
 }
 
 // narrow reads @user or account. A mention arrives as <@U123|name>, since the command is escaped by Slack.
@@ -101,7 +101,8 @@ func (h *Handlers) narrow(words []string) (keep func(store.Request) bool, what s
 		a = policy.Account{Name: word, ID: word} // an account that has left the policy can still be in use
 	}
 	keep = func(r store.Request) bool {
-		return asciiLower(r.Account.Name) == asciiLower(a.Name) || r.Account.ID == a.ID
+		return r.Account.Name != "" && asciiLower(r.Account.Name) == asciiLower(a.Name) || r.Account.ID == a.ID ||
+			r.Group != "" && asciiLower(r.Group) == asciiLower(word)
 	}
 	if known {
 		return keep, " on " + a.Name, true
@@ -121,34 +122,58 @@ func userMention(s string) (id string, ok bool) {
 	return id, isUser(id)
 }
 
-func statusAnswer(o overview, of string) *private {
+func statusAnswer(o overview, of string, s scene) *private {
 	l := sheet{size: 400}
 	total := len(o.mine) + len(o.others)
 	head := fmt.Sprintf("Who has access now%s: %d. Waiting for a decision: %d.", of, total, len(o.waiting))
 	l.add(header("Emergency access" + oneLine(of, limitName)))
+	if s.lock.on {
+		head = "A lockdown is in force. " + head
+		l.add(s.lock.banner()...)
+	}
 	if total == 0 {
 		l.add(note("Nobody has access" + of + "."))
 	}
 	if len(o.mine) > 0 {
 		l.add(note("Your sessions"))
 		l.each(o.mine, func(r store.Request) []slack.Block {
-			if r.State == store.Active || r.State == store.Granting {
-				return []slack.Block{paragraph(sessionLine(r)), actions(endButton(r))}
-			}
-			return []slack.Block{paragraph(sessionLine(r))}
+			return withActions(sessionLine(r), s.buttons(r))
 		})
 	}
 	if len(o.others) > 0 {
 		if len(o.mine) > 0 {
 			l.add(note("Everybody else's"))
 		}
-		l.list(o.others)
+		if len(o.others) <= mostRevocable {
+			l.each(o.others, revocable)
+		} else {
+			l.list(o.others)
+		}
 	}
 	if len(o.waiting) > 0 {
 		l.add(note("Waiting for a decision"))
 		l.list(o.waiting)
 	}
 	return &private{ResponseType: slack.ResponseTypeEphemeral, Text: inert(head, limitTop), Blocks: l.blocks}
+}
+
+// mostRevocable is up to how many sessions of others stand one by one, each with the button that revokes it; more are a plain list.
+const mostRevocable = 8
+
+// revocable is somebody else's session.
+func revocable(r store.Request) []slack.Block {
+	if r.State != store.Active {
+		return withActions(sessionLine(r), nil)
+	}
+	return withActions(sessionLine(r), []*slack.ButtonBlockElement{revokeButton(r)})
+}
+
+// withActions is a line with its buttons, where it has any.
+func withActions(w words, bs []*slack.ButtonBlockElement) []slack.Block {
+	if len(bs) == 0 {
+		return []slack.Block{paragraph(w)}
+	}
+	return []slack.Block{paragraph(w), actions(bs...)}
 }
 
 // sheet builds an answer that stays within the acknowledgement and within Slack's number of blocks, and says how much it left out.
@@ -248,10 +273,7 @@ func (h *Handlers) history(c slack.SlashCommand) *private {
 }
 
 func historyLine(r store.Request) words {
-	w := words{}.bold(string(r.ID)).say(" ").date(r.SubmittedAt, dateForm).say(" · ").their(title(r), limitName)
-	if r.Account.Name != "" {
-		w = w.say(" on ").bold(oneLine(r.Account.Name, limitName))
-	}
+	w := words{}.bold(string(r.ID)).say(" ").date(r.SubmittedAt, dateForm).say(" · ").their(title(r), limitName).where(r)
 	if r.Duration > 0 {
 		w = w.say(" for " + sayDuration(r.Duration))
 	}

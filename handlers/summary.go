@@ -49,7 +49,12 @@ func summaryHead(r store.Request, g store.Reading, i int) words {
 	} else {
 		w = w.bold("Read again").say(": what came late of the session of ")
 	}
-	w = w.who(r.Requester).say(" on ").place(r)
+	w = w.who(r.Requester)
+	if r.Group != "" {
+		w = w.say(" as a member of ").bold(oneLine(r.Group, limitName))
+	} else {
+		w = w.say(" on ").place(r)
+	}
 	if open := openFor(r); open > 0 {
 		w = w.say(", open for " + sayDuration(open))
 	}

@@ -21,12 +21,12 @@ func threadLine(n store.Notice, r store.Request, f setting) (m message, ok bool)
 	case workflows.NoticeDecided:
 		return decided(n, r), true
 	case workflows.NoticeGranted:
-		return granted(n, r), true
+		return granted(n, r, f), true
 	case workflows.NoticeFailed:
 		return oneLiner(r, "Access could not be opened",
 			say("Access could not be opened: "+reasonOf(or(n.Data["why"], whyFailed(r)))+" Nothing was left behind.")), true
 	case workflows.NoticeEnding:
-		return oneLiner(r, "Access is being taken away", say("Access is being taken away: ").ending(r.End).say(".")), true
+		return endingLine(r), true
 	case workflows.NoticeEnded:
 		return endedLine(n, r, f), true
 	case workflows.NoticeOver:
@@ -42,6 +42,16 @@ func threadLine(n store.Notice, r store.Request, f setting) (m message, ok bool)
 		return uncertain(n, r), true
 	case workflows.NoticeLate:
 		return late(r), true
+	case workflows.NoticeExtension:
+		return extension(n, r, f), true
+	case workflows.NoticeExtended:
+		return extended(n, r, f), true
+	case workflows.NoticeEnds:
+		return withoutEnd(n, r), n.Data["incidents"] == ""
+	case workflows.NoticeWith:
+		return withLine(n, r), true
+	case workflows.NoticeGone:
+		return gone(r), true
 	}
 	return message{}, false
 }
@@ -130,18 +140,20 @@ func decided(n store.Notice, r store.Request) message {
 }
 
 // granted says that access was verified, and what its end will not end.
-func granted(n store.Notice, r store.Request) message {
-	w := words{}.who(r.Requester).say(" has ").code(oneLine(r.PermissionSet, limitName)).say(" on ").place(r).
-		say(" until ").date(r.ExpiresAt, dateForm).say(". ").more(approvedBy(r))
+func granted(n store.Notice, r store.Request, f setting) message {
+	w := words{}.who(r.Requester).say(" has ").grant(r).say(" until ").date(r.ExpiresAt, dateForm).say(". ").more(approvedBy(r))
 	if n.Data["standing"] != "" {
 		w = w.say(" They had this access before the request, and keep it afterwards.")
 	}
 	if id := n.Data["shared"]; id != "" {
 		w = w.say(" ").their(id, 20).say(" is open for the same access: it stays until both have ended.")
 	}
-	m := oneLiner(r, "access is open until "+dateToken(r.ExpiresAt, dateForm), w.say("\n"+outlives))
+	m := oneLiner(r, "access is open until "+dateToken(r.ExpiresAt, dateForm), w.say("\n"+reach(r, f)))
 	if r.NoWord {
-		return withReason(m, r)
+		m = withReason(m, r)
+	}
+	if r.State == store.Active && f.room > 0 {
+		m.blocks = append(m.blocks, actions(sessionButtons(r, f.room)...))
 	}
 	return m
 }
@@ -160,10 +172,33 @@ func endedLine(n store.Notice, r store.Request, f setting) message {
 		w = w.say(" They had this access before the request, and keep it.")
 	case n.Data["shared"] != "":
 		w = w.say(" ").their(n.Data["shared"], 20).say(" is open for the same access: it stays until that ends.")
+	case r.Role != "":
+		w = w.say(" The role's trust is closed to it.")
 	default:
 		w = w.say(" Identity Center no longer lists it.")
 	}
+	w = w.say(shellsEnded(n, r) + stillOpen(n, r))
 	return oneLiner(r, "access has ended", w.say(" What was done is read from CloudTrail and follows here."))
+}
+
+// endingLine says that a revocation has begun, and at an early end what holds the person off until it is through.
+func endingLine(r store.Request) message {
+	w := say("Access is being taken away: ").ending(r.End).say(".")
+	if early(r) && r.Ends.Guard {
+		w = w.say(" IAM is told first to refuse them outright, sessions they have open included; then the rest is taken away.")
+	}
+	return oneLiner(r, "Access is being taken away", w)
+}
+
+// early says whether a session was ended by somebody before its time was over.
+func early(r store.Request) bool {
+	switch r.End.Why {
+	case store.EndedEarly, store.EndRevoked, store.EndLockdown:
+		return true
+	case store.EndLead:
+		return r.End.At.Before(r.ExpiresAt)
+	}
+	return false
 }
 
 // over ends a request that never had access.

@@ -40,7 +40,7 @@ func (h *Handlers) submitTicket(ctx context.Context, in *slack.InteractionCallba
 			return faultAt(in.View, fieldTicket, why)
 		}
 	}
-	return h.submitSmall(ctx, in, delivery, fieldTicket, store.ClickTicket, key)
+	return h.submitSmall(ctx, in, delivery, fieldTicket, store.Click{Kind: store.ClickTicket, Text: key})
 }
 
 // ticketFault says what is wrong with a ticket, as far as can be told here; "" where nothing is.

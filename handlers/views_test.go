@@ -30,6 +30,18 @@ func TestGoldenViews(t *testing.T) {
 	one.scenarios = o.scenarios[:1]
 	waiting, running, owed := asking(), in(store.Active), in(store.Active)
 	owed.Ticket, owed.TicketBy = "", noon.Add(time.Hour)
+	calm := scene{policy: p, now: noon.Add(time.Hour)}
+	elastic := scene{policy: extendable(t), now: noon.Add(time.Hour)}
+	longer := running
+	longer.Extensions = []store.Extension{wish(store.ExtensionAsked)}
+	locked := o
+	locked.lock = lock{on: true, Lockdown: store.Lockdown{By: store.Somebody(carol), At: noon, Why: "A laptop was <stolen>"}}
+	many := []store.Request{member(store.Active), admin(store.Active)}
+	for i := range mostRevocable {
+		q := running
+		q.ID = store.ID(fmt.Sprintf("BG-%d", 1100+i))
+		many = append(many, q)
+	}
 	several := overviewFor([]store.Request{running, waiting, in(store.Revoking), in(store.Granting)}, "UNOT", "")
 	mine := overviewFor([]store.Request{running, waiting, owed}, running.Requester.SlackID, "")
 	for name, v := range map[string]any{
@@ -40,16 +52,30 @@ func TestGoldenViews(t *testing.T) {
 		"form-single":   formView(one, draft{}),
 		"form-ec2":      formView(o, draft{Scenario: "ec2", Account: "prod-wealth", Duration: "45m"}),
 		"form-rds":      formView(o, draft{Scenario: "rds", Account: "prod-9squid", Context: "https://forge.slack.com/archives/C1/p1"}),
-		"form-unbuilt":  formView(o, draft{Scenario: "vpn-prod-cash"}),
+		"form-unbuilt":  formView(o, draft{Scenario: "offline"}),
+		"form-group":    formView(o, draft{Scenario: "vpn-prod-cash", Account: "prod-cash", Region: "us-east-1"}),
+		"form-role":     formView(ofTheHouse(withIAMUser(t)), draft{Scenario: "admin-role"}),
+		"form-with":     formView(ofTheHouse(withVPN(t)), draft{Scenario: "ec2", Account: "prod-wealth"}),
+		"form-locked":   formView(locked, draft{}),
+		"revoke":        revokeView(running, slip{Request: running.ID, Channel: "C1", TS: "1.2"}),
+		"extend":        extendView(p, running, 2*time.Hour, slip{Request: running.ID}),
+		"extend-deny":   noMoreView(longer, longer.Extensions[0], slip{Request: longer.ID, Number: 0}),
+		"lockdown":      lockView(p, []store.Request{running, waiting, owed}, "C1"),
+		"lockdown-none": lockView(p, nil, ""),
+		"lockdown-lift": unlockView(p, locked.lock, "C1"),
 		"form-not-ours": formView(offering{principal: principal("eve"), scenarios: o.scenarios[4:5], policy: p}, draft{Scenario: "ec2"}),
 		"deny":          denyView(waiting, slip{Request: waiting.ID, Channel: "C1", TS: "1.2"}),
 		"ticket":        ticketView(owed, slip{Request: owed.ID}),
-		"home-nothing":  homeTab(homeBlocks(nil, "UALICE", "")...),
-		"home-decider":  homeTab(homeBlocks([]store.Request{asked4(waiting, "UBOB"), running}, "UBOB", "")...),
-		"home-mine":     homeTab(homeBlocks([]store.Request{waiting, owed}, waiting.Requester.SlackID, "")...),
-		"status-none":   statusAnswer(overview{}, " on prod-cash"),
-		"status":        statusAnswer(several, ""),
-		"status-mine":   statusAnswer(mine, ""),
+		"home-nothing":  homeTab(homeBlocks(nil, "UALICE", "", calm)...),
+		"home-decider":  homeTab(homeBlocks([]store.Request{asked4(waiting, "UBOB"), running}, "UBOB", "", calm)...),
+		"home-mine":     homeTab(homeBlocks([]store.Request{waiting, owed}, waiting.Requester.SlackID, "", calm)...),
+		"home-longer":   homeTab(homeBlocks([]store.Request{longer, running}, longer.Requester.SlackID, "", elastic)...),
+		"home-locked":   homeTab(homeBlocks(nil, "UALICE", "", scene{policy: p, now: noon, lock: locked.lock})...),
+		"status-locked": statusAnswer(overview{}, "", scene{policy: p, now: noon, lock: locked.lock}),
+		"status-many":   statusAnswer(overviewFor(many, "UNOT", ""), "", calm),
+		"status-none":   statusAnswer(overview{}, " on prod-cash", calm),
+		"status":        statusAnswer(several, "", calm),
+		"status-mine":   statusAnswer(mine, "", elastic),
 		"help":          helpAnswer(p, o.scenarios, true, ""),
 		"help-strange":  helpAnswer(p, o.scenarios, false, "“nope” was not understood."),
 		"sorry":         sorry("You have no <running> *session*."),
@@ -60,6 +86,25 @@ func TestGoldenViews(t *testing.T) {
 		}
 		golden(t, kind+name+".json", indented(t, v))
 	}
+}
+
+// extendable is the policy that ships, with EC2 sessions that can be extended.
+func extendable(t *testing.T) *policy.Policy {
+	return example(t, func(s string) string {
+		return strings.Replace(s, "    guide: ec2-ssm", "    max_extensions: 2\n    max_total: 4h\n    guide: ec2-ssm", 1)
+	})
+}
+
+// withIAMUser is the policy that ships, with an IAM user for Alice.
+func withIAMUser(t *testing.T) *policy.Policy {
+	return example(t, func(s string) string { return strings.Replace(s, "oncall@forge.example:", "alice@forge.example:", 1) })
+}
+
+// withVPN is the policy that ships, with a VPN granted along with EC2.
+func withVPN(t *testing.T) *policy.Policy {
+	return example(t, func(s string) string {
+		return strings.Replace(s, "    guide: ec2-ssm", "    with: [vpn-prod-wealth]\n    guide: ec2-ssm", 1)
+	})
 }
 
 func asked4(r store.Request, slackID string) store.Request {
@@ -100,7 +145,7 @@ func large(base *policy.Policy, scenarios, accounts, asks int) *rapid.Generator[
 				Name: long("scenario", i), Title: title("title"), Tier: i % 4, Accounts: names, Eligible: []string{"sre-oncall"},
 				Grant:    policy.Grant{Kind: policy.GrantPermissionSet, Name: strings.Repeat("P", 32)},
 				Approval: policy.Approval{AnyOf: sets, Count: 1 + i%3}, Guard: policy.GuardTimed, Start: policy.StartNow,
-				MaxDuration: 12 * time.Hour, MaxTotal: 12 * time.Hour, Ticket: policy.TicketRule{Required: i%2 == 0},
+				MaxDuration: 12 * time.Hour, MaxTotal: 48 * time.Hour, MaxExtensions: 3, Ticket: policy.TicketRule{Required: i%2 == 0},
 			}
 			for d := range 150 {
 				s.Durations = append(s.Durations, time.Duration(d+1)*time.Minute)
@@ -127,6 +172,7 @@ func (b fixedBook) Request(id store.ID) (store.Request, error) {
 	return store.Request{}, store.ErrNotFound
 }
 
+func (b fixedBook) Lockdown() (store.Lockdown, bool, error)       { return store.Lockdown{}, false, nil }
 func (b fixedBook) Open() ([]store.Request, error)                { return append([]store.Request{}, b...), nil }
 func (b fixedBook) OpenOf(string) ([]store.Request, error)        { return b.Open() }
 func (b fixedBook) OfPerson(string, int) ([]store.Request, error) { return b.Open() }
@@ -189,7 +235,7 @@ func largest(t *testing.T, r *rig, book fixedBook) {
 	}
 	fill(t, r.alice, "Reason", strings.Repeat("&", 3000))
 	submit(t, r.alice)
-	for _, line := range []string{"/access status", "/access status @bob", "/access end", "/access history", "/access help", "/breakglass " + strings.Repeat("<", 300)} {
+	for _, line := range []string{"/access status", "/access status @bob", "/access end", "/access history", "/access help", "/access extend", "/access extend BG-1 x", "/breakglass " + strings.Repeat("<", 300)} {
 		ack, err := r.h.Command(t.Context(), slack.SlashCommand{
 			Command: strings.Fields(line)[0], Text: strings.Join(strings.Fields(line)[1:], " "), UserID: "UALICE", TeamID: "T0000TWIN", TriggerID: line,
 		})
@@ -199,6 +245,7 @@ func largest(t *testing.T, r *rig, book fixedBook) {
 		}
 		command(t, r.alice, line)
 	}
+	smallForms(t, r, book)
 	r.h.Refresh(t.Context(), "UALICE", "UBOB")
 	settle()
 	if r.bob.Home() == nil || r.alice.Home() == nil {
@@ -211,6 +258,37 @@ func largest(t *testing.T, r *rig, book fixedBook) {
 		}
 		r.h.homeView(t.Context(), "UALICE")
 	}
+}
+
+// smallForms opens each of the small forms for the worst session there is, and has the workspace look at it.
+func smallForms(t *testing.T, r *rig, book fixedBook) {
+	t.Helper()
+	q := &book[1]
+	q.State, q.Scenario, q.Lead, q.Extensions, q.Requester.SlackID = store.Active, r.policy.Scenarios[0].Name, "", nil, "UALICE"
+	q.GrantedAt, q.ExpiresAt = time.Now(), time.Now().Add(time.Hour)
+	ts := postMessage(t, r, card(*q, setting{room: time.Hour}))
+	for _, b := range []string{"Revoke", "Extend"} {
+		must(t, r.alice.Click(t.Context(), r.ops, ts, b))
+		settle()
+		if v := r.alice.View(); v == nil || v.Title != b+" "+string(q.ID) {
+			t.Errorf("%s opens %+v", b, v)
+			continue
+		}
+		must(t, r.alice.CloseAll(t.Context()))
+	}
+	q.Extensions = []store.Extension{wish(store.ExtensionAsked)}
+	ts = postMessage(t, r, extension(store.Notice{Data: map[string]string{"number": "0"}}, *q, setting{}))
+	must(t, r.bob.Click(t.Context(), r.ops, ts, "Deny"))
+	settle()
+	if v := r.bob.View(); v == nil || v.CallbackID != callbackNoMore {
+		t.Errorf("Deny opens %+v", v)
+	}
+	must(t, r.bob.CloseAll(t.Context()))
+	command(t, r.bob, "/access lockdown")
+	if v := r.bob.View(); v == nil || v.CallbackID != callbackLock {
+		t.Errorf("the lockdown opens %+v", v)
+	}
+	must(t, r.bob.CloseAll(t.Context()))
 }
 
 // An answer to a search stays below what one acknowledgement carries, however long its texts become in JSON.
@@ -241,7 +319,7 @@ func TestStatusCounts(t *testing.T) {
 				*to = append(*to, r)
 			}
 		}
-		p := statusAnswer(o, "")
+		p := statusAnswer(o, "", scene{policy: &policy.Policy{}})
 		raw, err := json.Marshal(p)
 		if err != nil || len(raw) > 20_000 || len(p.Blocks) > limitBlocks {
 			t.Fatalf("%d bytes, %d blocks, %v", len(raw), len(p.Blocks), err)

@@ -101,6 +101,15 @@ func (e *Engine) fence(ctx context.Context, account string) error {
 	if err != nil || differed == "" {
 		return err
 	}
+	// The first one we write replaces what the installation laid there; only what we wrote can be undone by somebody.
+	name := "fence " + account
+	_, ours, err := e.DB.Fact(name)
+	if err != nil {
+		return err
+	}
+	if !ours {
+		return e.DB.SetFact(e.by(), name, "written", store.EventOutcome, map[string]string{"effect": "fence", "account": account})
+	}
 	return e.found(finding{what: FoundFence, account: account, detail: differed, done: "It was put back."})
 }
 

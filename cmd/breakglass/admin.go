@@ -42,6 +42,7 @@ type command struct {
 	ID       store.ID `json:"id,omitempty"`
 	Verified string   `json:"verified,omitempty"`
 	Path     string   `json:"path,omitempty"`
+	Why      string   `json:"why,omitempty"`
 }
 
 // answer is what it says. Refused is a reason for a person; Error a fault.
@@ -100,6 +101,14 @@ func do(e *workflows.Engine, db *store.DB, by store.By, c command) answer {
 	case "force-close":
 		if err = e.ForceClose(by, c.ID, c.Verified); err == nil {
 			a.Said = fmt.Sprintf("%s is closed on your word. That is in the log, and the incidents channel is told.", c.ID)
+		}
+	case "lockdown":
+		if err = e.Lock(by, c.Why); err == nil {
+			a.Said = "Locked down: every session is being ended, and nothing new is granted until breakglass lockdown lift. The channels are told."
+		}
+	case "lift":
+		if err = e.Unlock(by, c.Why); err == nil {
+			a.Said = "The lockdown is lifted: access can be asked for again. The channels are told."
 		}
 	case "backup":
 		if err = db.Backup(c.Path); err == nil {

@@ -83,7 +83,7 @@ func newSite(b *testing.B, o siteOptions) *site {
 	go func() {
 		done <- serve(ctx, setting{
 			env: environment{BotToken: sandbox.BotToken, AppToken: sandbox.AppToken, SlackURL: slackURL + "/api/", Policy: "../../deploy/policy.yaml",
-				Store: "bolt:" + path, Mail: "none", Sweep: "@every 1s", MemberRole: "breakglass-bot-member"},
+				Store: "bolt:" + path, Mail: "none", Sweep: "@every 1s", MemberRole: sandbox.MemberRole, Guard: sandbox.GuardPrefix, DeadmanRole: sandbox.DeadManRole},
 			create: o.store == "", now: time.Now, registry: prometheus.NewRegistry(), noSocket: true, lifted: o.lifted,
 			log: slog.New(slog.NewTextHandler(io.Discard, nil)), ready: func(p *program) { ready <- p },
 		})

@@ -98,6 +98,7 @@ func showRows(w io.Writer, rows []aws.Row, asJSON bool) error {
 func checkAll(ctx context.Context, env environment, pol *policy.Policy, told func(aws.Row)) ([]aws.Row, error) {
 	conn, err := aws.Connect(ctx, aws.Config{
 		Region: pol.IdentityCenter.Region, InstanceARN: pol.IdentityCenter.InstanceARN, MemberRole: env.MemberRole, OwnerRole: env.OwnerRole,
+		Guard: env.Guard, DeadManRole: env.DeadmanRole,
 	})
 	if err != nil {
 		return nil, err

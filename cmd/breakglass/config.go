@@ -29,8 +29,8 @@ type environment struct {
 	Sweep       string `envconfig:"BREAKGLASS_SWEEP" default:"@every 5s" desc:"cron spec of the sweep for due work"`
 	MemberRole  string `envconfig:"BREAKGLASS_MEMBER_ROLE" default:"breakglass-bot-member" desc:"role assumed in each account; empty: the bot's own credentials"`
 	OwnerRole   string `envconfig:"BREAKGLASS_OWNER_ROLE" desc:"role in the account that owns Identity Center, for portal events (not built yet)"`
-	DeadmanRole string `envconfig:"BREAKGLASS_DEADMAN_ROLE" desc:"ARN of the role the dead man's schedules use (not built yet: there are no schedules)"`
-	Guard       string `envconfig:"BREAKGLASS_GUARD" default:"BreakGlassGuard" desc:"prefix of the guard policies; empty: none (not built yet: there are no guards)"`
+	DeadmanRole string `envconfig:"BREAKGLASS_DEADMAN_ROLE" desc:"ARN of the role the dead man's schedules act by; empty: no schedules, said loudly"`
+	Guard       string `envconfig:"BREAKGLASS_GUARD" default:"BreakGlassGuard" desc:"prefix of the guard policies; empty: none, said loudly"`
 }
 
 // readEnvironment reads it. What is missing is said where it is needed: most commands need little of it.

@@ -85,7 +85,7 @@ Run it:                                 breakglass serve --init   (the first tim
 	})
 	root.AddCommand(
 		serveCommand(), sandboxCommand(), checkCommand(), policyCommand(),
-		sessionsCommand(), endCommand(), forceCloseCommand(),
+		sessionsCommand(), endCommand(), lockdownCommand(), forceCloseCommand(),
 		configCommand(), manifestCommand(), storeCommand(), versionCommand(),
 	)
 	return root

@@ -15,8 +15,10 @@ import (
 	"breakglass/workflows/policy"
 )
 
-// otherEnds are the ends besides the bot that this version makes.
-func otherEnds() policy.Ends { return policy.Ends{} }
+// otherEnds are the ends besides the bot that the environment leaves switched on.
+func otherEnds(env environment) policy.Ends {
+	return policy.Ends{Guard: env.Guard != "", Schedules: env.DeadmanRole != "", SSM: true}
+}
 
 func policyCommand() *cobra.Command {
 	c := &cobra.Command{
@@ -64,6 +66,9 @@ func policyCheckCommand() *cobra.Command {
 			for _, s := range p.Scenarios {
 				if what := p.Unbuilt(s); what != "" {
 					fmt.Fprintf(c.OutOrStdout(), "  %s is not offered yet: it asks for %s.\n", s.Name, what)
+				}
+				for _, note := range p.Notes(s) {
+					fmt.Fprintf(c.OutOrStdout(), "  %s: %s\n", s.Name, note)
 				}
 			}
 			return nil
@@ -180,7 +185,7 @@ func (q *question) answer(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var e explanation = p.Explain(otherEnds())
+	var e explanation = p.Explain(otherEnds(env))
 	if q.user != "" {
 		people, err := q.people(ctx, env, p)
 		if err != nil {
@@ -191,7 +196,7 @@ func (q *question) answer(ctx context.Context, w io.Writer) error {
 			if s, ok := p.Scenario(q.scenario); ok && q.duration == 0 {
 				q.duration = p.DefaultDuration(s)
 			}
-			e = p.ExplainRequest(q.scenario, q.account, q.duration, people[0], people[1:], otherEnds())
+			e = p.ExplainRequest(q.scenario, q.account, q.duration, people[0], people[1:], otherEnds(env))
 		}
 	}
 	if q.asJSON {

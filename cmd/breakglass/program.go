@@ -42,7 +42,7 @@ func newProgram(ctx context.Context, s setting, db *store.DB, pol *policy.Policy
 	p.pol.Store(pol)
 	cfg := aws.Config{
 		Region: pol.IdentityCenter.Region, InstanceARN: pol.IdentityCenter.InstanceARN,
-		MemberRole: s.env.MemberRole, OwnerRole: s.env.OwnerRole,
+		MemberRole: s.env.MemberRole, OwnerRole: s.env.OwnerRole, Guard: s.env.Guard, DeadManRole: s.env.DeadmanRole,
 		Limits: aws.Limits{Lifted: s.lifted}, Log: s.log, Now: s.now, Meters: s.registry,
 	}
 	if s.aws != nil {
@@ -53,13 +53,21 @@ func newProgram(ctx context.Context, s setting, db *store.DB, pol *policy.Policy
 		return nil, err
 	}
 	p.dir, p.idc = p.aws.Directory(), p.aws.IdentityCenter()
+	access := aws.NewAccess(p.idc, p.aws.Memberships(), p.aws.Roles())
 	if p.mail, err = p.aws.Mailer(s.env.Mail, pol.Report.From); err != nil {
 		return nil, usagef("BREAKGLASS_MAIL: %w", err)
 	}
-	p.engine = workflows.New(workflows.Config{
-		DB: db, Policy: p.pol.Load, Directory: p.dir, Assigner: p.idc, Trail: p.aws.Trail(),
-		People: &p.side, Speaker: &p.side, Now: s.now, Log: s.log, Registry: s.registry, Sweep: s.env.Sweep, ByHand: p.idc.ByHand,
-	})
+	engine := workflows.Config{
+		DB: db, Policy: p.pol.Load, Directory: p.dir, Assigner: access, Trail: p.aws.Trail(), Shells: p.aws.Shells(), Inventory: p.aws.Inventory(),
+		People: &p.side, Speaker: &p.side, Now: s.now, Log: s.log, Registry: s.registry, Sweep: s.env.Sweep, ByHand: access.ByHand,
+	}
+	if s.env.Guard != "" { // an interface that holds a nil pointer is not nil
+		engine.Guards = p.aws.Guards()
+	}
+	if s.env.DeadmanRole != "" {
+		engine.DeadMan = p.aws.DeadMan()
+	}
+	p.engine = workflows.New(engine)
 	return p, p.makeBot(ctx)
 }
 
@@ -134,7 +142,12 @@ func (p *program) started(policyText []byte) error {
 	if err := p.db.Log(by, store.EventStarted, map[string]string{"version": version(), "policy": pol.Hash}); err != nil {
 		return fmt.Errorf("write to the store: %w", err)
 	}
-	p.log.Warn("one of the three ends stands: the bot revokes. The guard policies and the dead man's schedules are not built yet: if this process is gone, sessions end when it is back")
+	if p.env.DeadmanRole == "" {
+		p.log.Warn("the dead man's schedules are switched off: if this process is gone, nobody takes an assignment away until it is back. Set BREAKGLASS_DEADMAN_ROLE")
+	}
+	if p.env.Guard == "" {
+		p.log.Warn("the guard policies are switched off: credentials that were taken live on after the end, for as long as their session lasts. Set BREAKGLASS_GUARD")
+	}
 	return p.announcePolicy(by, pol, policyText)
 }
 
@@ -199,6 +212,9 @@ func (p *program) connect(home handlers.Workspace) {
 	speaker := handlers.NewSpeaker(handlers.SpeakerConfig{
 		API: api, Policy: p.pol.Load, Channels: p.channels, Mail: p.mail, Now: p.now, Log: p.log,
 		Card: func(id store.ID) (store.Ref, bool) {
+			if r, err := p.db.Request(id); err == nil && r.Lead != "" { // its thread is that of what it was granted along with
+				id = r.Lead
+			}
 			ref, known, err := p.db.Ref(id, workflows.NoticeCard)
 			return ref, known && err == nil
 		},

@@ -162,14 +162,36 @@ that no access is left; say in --verified how. It is in the log under your name,
 	return c
 }
 
+func lockdownCommand() *cobra.Command {
+	var why string
+	c := &cobra.Command{
+		Use:   "lockdown [lift]",
+		Short: "End every session and refuse new ones, or lift that",
+		Long: `End every session at once and grant nothing until it is lifted, as /access lockdown does, when Slack is not there. The running bot does it at once; where
+none runs it is recorded, and the next start does it first. The actor in the log is you, the operating system's user; both channels are told.`,
+		Example: `  breakglass lockdown --why "leaked laptop, case 4711"
+  breakglass lockdown lift`,
+		ValidArgs: []string{"lift"},
+		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return carryOut(c, command{Do: "lift", Why: why})
+			}
+			return carryOut(c, command{Do: "lockdown", Why: why})
+		},
+	}
+	c.Flags().StringVar(&why, "why", "", "why, for the log and for everybody who is told")
+	return c
+}
+
 func carryOut(c *cobra.Command, what command) error {
 	a, running, err := tell(c.Context(), what)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(c.OutOrStdout(), a.Said)
-	if !running && what.Do == "end" {
-		fmt.Fprintln(c.ErrOrStderr(), "No bot runs on this store: nothing has been done to AWS yet. Start it (breakglass serve), or delete the assignment by hand.")
+	if !running && (what.Do == "end" || what.Do == "lockdown") {
+		fmt.Fprintln(c.ErrOrStderr(), "No bot runs on this store: nothing has been done to AWS yet. Start it (breakglass serve), or take access away by hand.")
 	}
 	return nil
 }

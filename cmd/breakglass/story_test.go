@@ -136,7 +136,7 @@ func (s *story) start(create bool) {
 	set := setting{
 		env: environment{
 			BotToken: sandbox.BotToken, AppToken: sandbox.AppToken, SlackURL: "http://slack.twin/api/", Policy: s.policy,
-			Store: "bolt:" + s.store, Mail: "ses", Sweep: "@every 5s", MemberRole: "breakglass-bot-member",
+			Store: "bolt:" + s.store, Mail: "ses", Sweep: "@every 5s", MemberRole: sandbox.MemberRole, Guard: sandbox.GuardPrefix, DeadmanRole: sandbox.DeadManRole,
 		},
 		create: create, now: time.Now, registry: prometheus.NewRegistry(), noSocket: true,
 		log:   slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),

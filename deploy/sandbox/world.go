@@ -29,6 +29,7 @@ type Person struct {
 	Email string
 	Slack string // user id
 	AWS   string // Identity Center user id; "" for who has none
+	IAM   string // name of the IAM user in prod-wealth; "" for who has none
 }
 
 // Tokens and keys of the sandbox's bot. They open nothing but the sandbox.
@@ -44,13 +45,10 @@ const (
 	ProdWealth = "100000000003"
 	ProdCash   = "100000000004"
 	Prod9Squid = "100000000005"
-	botAccount = "100000000009"
+	BotAccount = "100000000009" // the bot's own; the delegated administrator of Identity Center
 )
 
-const (
-	domain     = "@forge.example"
-	memberRole = "breakglass-bot-member"
-)
+const domain = "@forge.example"
 
 // Person finds somebody by key; nil where there is nobody.
 func (w *World) Person(key string) *Person {
@@ -67,26 +65,25 @@ func Forge(now func() time.Time, slack slacktwin.Config, aws awstwin.Config) *Wo
 	slack.Now, slack.TeamName = now, "Forge"
 	slack.BotToken, slack.AppToken = BotToken, AppToken
 	slack.Commands = []string{"/breakglass", "/access"}
-	aws.Now, aws.BotAccount, aws.ManagementName = now, botAccount, "forge-management"
+	aws.Now, aws.BotAccount, aws.ManagementName = now, BotAccount, "forge-management"
 	w := &World{Slack: slacktwin.New(slack), AWS: awstwin.New(aws)}
 	w.accounts()
 	w.people()
 	w.channels()
 	w.sets()
+	w.install()
 	return w
 }
 
 func (w *World) accounts() {
 	for _, a := range []struct{ id, name string }{
-		{Dev, "dev"}, {QA, "qa"}, {ProdWealth, "prod-wealth"}, {ProdCash, "prod-cash"}, {Prod9Squid, "prod-9squid"}, {botAccount, "platform"},
+		{Dev, "dev"}, {QA, "qa"}, {ProdWealth, "prod-wealth"}, {ProdCash, "prod-cash"}, {Prod9Squid, "prod-9squid"}, {BotAccount, "platform"},
 	} {
 		w.AWS.AddAccount(a.id, a.name)
-		w.AWS.SetRole(a.id, memberRole,
-			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::`+botAccount+`:root"},"Action":"sts:AssumeRole"}]}`,
-			map[string]string{"read": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["cloudtrail:LookupEvents","ssm:DescribeSessions","ssm:TerminateSession"],"Resource":"*"}]}`})
+		w.AWS.SetRole(a.id, MemberRole, trustOf("arn:aws:iam::"+BotAccount+":root"), map[string]string{"breakglass": memberPolicy(a.id)})
 	}
-	w.AWS.SetSES(botAccount, "us-east-1", true, "breakglass"+domain)
-	for _, id := range []string{ProdWealth, ProdCash, Prod9Squid} {
+	w.AWS.SetSES(BotAccount, "us-east-1", true, "breakglass"+domain)
+	for _, id := range prods() {
 		name := w.AWS.AccountName(id)
 		w.AWS.AddInstance(id, "us-east-1", "i-0"+id[4:]+"a1", name+"-api-1")
 		w.AWS.AddInstance(id, "us-east-1", "i-0"+id[4:]+"b2", name+"-worker-1")
@@ -101,6 +98,7 @@ func (w *World) accounts() {
 
 type forger struct {
 	key, name, role, email, boss string
+	iam                          string
 	groups                       []string
 	guest, noAWS                 bool
 }
@@ -109,7 +107,7 @@ func forgers() []forger {
 	return []forger{
 		{key: "lee", name: "Lee Novak", role: "engineering manager", boss: "casey", groups: []string{"grp-forge-eng-managers"}},
 		{key: "casey", name: "Casey Brandt", role: "CTO", groups: []string{"grp-forge-wealth-prod"}},
-		{key: "alice", name: "Alice Okafor", role: "on-call engineer", email: "oncall" + domain, boss: "lee", groups: []string{"grp-forge-sre-oncall", "grp-forge-developers"}},
+		{key: "alice", name: "Alice Okafor", role: "on-call engineer", email: "oncall" + domain, boss: "lee", iam: OnCallUser, groups: []string{"grp-forge-sre-oncall", "grp-forge-developers"}},
 		{key: "dana", name: "Dana Ruiz", role: "developer", boss: "lee", groups: []string{"grp-forge-developers"}},
 		{key: "pat", name: "Pat Lindqvist", role: "platform lead", boss: "casey", groups: []string{"grp-forge-platform-leads", "grp-forge-platform-admins"}},
 		{key: "sam", name: "Sam Ito", role: "senior engineer", boss: "pat", groups: []string{"grp-forge-platform-admins"}},
@@ -127,12 +125,13 @@ func (w *World) people() {
 		if f.email == "" {
 			f.email = f.key + domain
 		}
-		p := &Person{Key: f.key, Name: f.name, Role: f.role, Email: f.email}
+		p := &Person{Key: f.key, Name: f.name, Role: f.role, Email: f.email, IAM: f.iam}
 		p.Slack = w.Slack.AddUser(slacktwin.User{Name: f.key, RealName: f.name, Email: f.email, EmailConfirmed: true, Restricted: f.guest, TZ: "Europe/Berlin"})
 		byKey[f.key] = p
 		w.People = append(w.People, p)
 	}
-	members := map[string][]string{"grp-forge-breakglass-anchor": nil, "grp-forge-vpn-prod-wealth": nil, "grp-forge-vpn-prod-cash": nil}
+	members := map[string][]string{"grp-forge-breakglass-anchor": nil, CanaryGroup: nil,
+		"grp-forge-vpn-prod-wealth": nil, "grp-forge-vpn-prod-cash": nil}
 	// Bosses come first: the directory names a manager by their id.
 	for done := 0; done < len(all); {
 		for _, f := range all {
@@ -186,32 +185,4 @@ func (w *World) channels() {
 	w.Slack.AddUserGroup(slacktwin.UserGroup{Handle: "sre-oncall", Name: "SRE on call", Members: id("alice")})
 	w.Slack.AddUserGroup(slacktwin.UserGroup{Handle: "platform-leads", Name: "Platform leads", Members: id("pat")})
 	w.Slack.AddUserGroup(slacktwin.UserGroup{Handle: "eng-managers", Name: "Engineering managers", Members: id("lee")})
-}
-
-// sets are the permission sets, the access that is meant to stand, and the empty groups that keep the roles in place.
-func (w *World) sets() {
-	allow := func(actions string) string {
-		return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":[` + actions + `],"Resource":"*"}]}`
-	}
-	read := `"ec2:Describe*","rds:Describe*","logs:Describe*","logs:Get*","s3:ListAllMyBuckets","dynamodb:ListTables","sts:GetCallerIdentity"`
-	policies := map[string]string{
-		"Forge-Prod-Emergency":      allow(read + `,"ec2:*","rds:*","logs:*","s3:*","dynamodb:*","ssm:*"`),
-		"Forge-Prod-BreakGlass-EC2": allow(read + `,"ssm:StartSession","ssm:TerminateSession","ec2:StopInstances","ec2:StartInstances","ec2:RebootInstances"`),
-		"Forge-Prod-BreakGlass-RDS": allow(read + `,"rds-db:connect","ssm:StartSession"`),
-		"Forge-Prod-BreakGlass-EKS": allow(read + `,"eks:DescribeCluster","eks:AccessKubernetesApi"`),
-		"Forge-Prod-ReadOnly":       allow(read),
-	}
-	for _, name := range slices.Sorted(maps.Keys(policies)) { // in order, so that identifiers are the same each time
-		w.AWS.AddPermissionSet(awstwin.PermissionSet{Name: name, InlinePolicy: policies[name], SessionDuration: time.Hour})
-	}
-	groups := map[string]string{}
-	for _, g := range w.AWS.Groups() {
-		groups[g.Name] = g.ID
-	}
-	w.AWS.Assign(groups["grp-forge-wealth-prod"], ProdWealth, "Forge-Prod-ReadOnly")
-	for _, account := range []string{ProdWealth, ProdCash, Prod9Squid} {
-		for _, set := range []string{"Forge-Prod-Emergency", "Forge-Prod-BreakGlass-EC2", "Forge-Prod-BreakGlass-RDS", "Forge-Prod-BreakGlass-EKS"} {
-			w.AWS.Assign(groups["grp-forge-breakglass-anchor"], account, set)
-		}
-	}
 }

@@ -10,6 +10,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/identitystore"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/ssoadmin"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,7 +22,9 @@ type Config struct {
 	Region      string // Identity Center's home Region; its calls are answered there only
 	InstanceARN string // empty: looked up, which works where the account sees exactly one instance
 	MemberRole  string // name of the role assumed in each account to read its CloudTrail; empty: the bot's own credentials
+	Guard       string // prefix of the guard policies; empty: none
 	OwnerRole   string // role in the account that owns Identity Center, for the access portal's events; they are not read yet
+	DeadManRole string // ARN of the role the schedules act by; empty: none
 
 	// HTTP carries the calls in place of the SDK's own client; what the credentials' chain asks (instance metadata, single sign-on)
 	// still goes by the SDK's. nil: the SDK's for all.
@@ -46,12 +49,19 @@ type Connection struct {
 	identity *quota
 	slow     *quota // besides ssoAdmin, for reading ahead: what nobody waits for keeps to half the pace
 	// Services of which a few calls an hour are made: counted, and slowed where they throttle, but without a limit of our own.
-	stsCalls, ssmCalls, secretCalls, mailCalls, orgCalls *quota
+	stsCalls, ssmCalls, secretCalls, mailCalls, orgCalls, scheduleCalls *quota
 
 	admin     *ssoadmin.Client
 	directory *identitystore.Client
 	sts       *sts.Client
+	scheduler *scheduler.Client
 	instance  instance
+	guards    *guardBook
+
+	// Shared by everything made from the connection: the names of sets, the ids of groups, and which changes are under way.
+	sets   *setNames
+	groups *groupIDs
+	out    *outstanding
 
 	mu    sync.Mutex // guards what follows; never held while a call is on its way
 	roles map[string]sdk.CredentialsProvider
@@ -91,7 +101,7 @@ func Connect(ctx context.Context, cfg Config) (*Connection, error) {
 	c.identity = newQuota("identitystore", l.IdentityStore, l.Lifted)
 	c.slow = newQuota("sso-admin", Rate{PerSecond: l.SSOAdmin.PerSecond / 2, Burst: 1}, l.Lifted)
 	for service, q := range map[string]**quota{"sts": &c.stsCalls, "ssm": &c.ssmCalls, "secretsmanager": &c.secretCalls,
-		"ses": &c.mailCalls, "organizations": &c.orgCalls} {
+		"ses": &c.mailCalls, "organizations": &c.orgCalls, "scheduler": &c.scheduleCalls} {
 		*q = newQuota(service, Rate{}, true)
 	}
 	// The SDK's own retries are switched off everywhere: three attempts of a write whose answer was lost would hide the doubt from
@@ -99,6 +109,9 @@ func Connect(ctx context.Context, cfg Config) (*Connection, error) {
 	c.admin = ssoadmin.NewFromConfig(c.home, func(o *ssoadmin.Options) { o.Retryer = sdk.NopRetryer{} })
 	c.directory = identitystore.NewFromConfig(c.home, func(o *identitystore.Options) { o.Retryer = sdk.NopRetryer{} })
 	c.sts = sts.NewFromConfig(c.home, func(o *sts.Options) { o.Retryer = sdk.NopRetryer{} })
+	c.scheduler = scheduler.NewFromConfig(c.home, func(o *scheduler.Options) { o.Retryer = sdk.NopRetryer{} })
 	c.instance = newInstance(cfg.InstanceARN)
+	c.sets, c.groups, c.out = newSetNames(c), newGroupIDs(c), newOutstanding(l.Outstanding)
+	c.guards = newGuardBook()
 	return c, nil
 }

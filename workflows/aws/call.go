@@ -1,7 +1,9 @@
 package aws
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -14,7 +16,9 @@ import (
 type manner struct {
 	timeout  time.Duration // of one attempt; nothing hangs for ever
 	attempts int           // for faults that leave open whether AWS acted: reads only
-	patience time.Duration // how long Conflict and Throttling, which say that AWS did not act, are repeated
+	patience time.Duration // how long Conflict and Throttling, which say that AWS did not act, are repeated; time in the queue does not count
+	least    time.Duration // what must be left of the caller's time after the queue; with less the attempt would only leave a doubt behind
+	taken    bool          // ConflictException says that there is one already, and is an answer
 }
 
 var (
@@ -23,31 +27,59 @@ var (
 	// writing is never repeated after an answer was lost: the caller records the doubt and looks. ConflictException is
 	// AWS's word for "your previous write has not propagated, try again" (API reference of CreateAccountAssignment),
 	// and is not repeated by the SDK.
-	writing = manner{timeout: 15 * time.Second, attempts: 1, patience: 5 * time.Second}
+	writing = manner{timeout: 15 * time.Second, attempts: 1, patience: 5 * time.Second, least: time.Second}
+	// making is writing where ConflictException means that the thing exists: a schedule of that name, a membership.
+	making = manner{timeout: 15 * time.Second, attempts: 1, patience: 5 * time.Second, least: time.Second, taken: true}
 )
 
 // call is the one way in which AWS is called: within the quota, with a timeout for each attempt, counted. The error is the SDK's,
 // to be read by errors.go.
 func call[O any](ctx context.Context, c *Connection, q *quota, op string, m manner, f func(context.Context) (O, error)) (O, error) {
-	// Patience and latency are measured by the process's clock, never by Config.Now, which a test may move.
-	begun := time.Now()
+	return calling(ctx, c, q, q.wait, op, m, f)
+}
+
+// calling is call for those who may have been let in already: enter stands in for the quota's queue.
+func calling[O any](ctx context.Context, c *Connection, q *quota, enter func(context.Context) error, op string, m manner, f func(context.Context) (O, error)) (O, error) {
+	var spent time.Duration // on attempts and the pauses between them
+	var last error
 	for attempt := 1; ; attempt++ {
-		if err := q.wait(ctx); err != nil {
+		if err := m.queue(ctx, q, enter, op); err != nil {
 			var none O
-			return none, err
+			return none, cmp.Or(last, err) // the answer we have says more than that we waited
 		}
+		// Patience and latency are measured by the process's clock, never by Config.Now, which a test may move.
+		begun := time.Now()
 		out, err := once(ctx, c, q, op, m.timeout, f)
 		if err == nil {
 			return out, nil
 		}
-		wait, again := m.again(attempt, time.Since(begun), err)
+		spent += time.Since(begun)
+		wait, again := m.again(attempt, spent, err)
 		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait {
 			again = false // the answer we have says more than "context deadline exceeded"
 		}
 		if !again || sleep(ctx, wait) != nil {
 			return out, err
 		}
+		spent, last = spent+wait, err
 	}
+}
+
+// shortWait is a wait in the queue that is not worth a word.
+const shortWait = 100 * time.Millisecond
+
+// queue waits until the quota has room. Whoever had to wait so long that nearly nothing is left of their time does not begin: a call that was not
+// made is tried again, one that was cut off leaves open whether AWS acted.
+func (m manner) queue(ctx context.Context, q *quota, enter func(context.Context) error, op string) error {
+	queued := time.Now()
+	if err := enter(ctx); err != nil {
+		return err
+	}
+	deadline, ok := ctx.Deadline()
+	if ok && time.Since(queued) > shortWait && time.Until(deadline) < m.least {
+		return fmt.Errorf("the wait for the quota of %s left no time for %s: %w", q.service, op, context.DeadlineExceeded)
+	}
+	return nil
 }
 
 // once is one attempt. The timeout is the attempt's own, so that a connection that died in silence costs one attempt and not the
@@ -72,8 +104,11 @@ func once[O any](ctx context.Context, c *Connection, q *quota, op string, timeou
 
 // again says whether an attempt that failed is repeated at once, and after what pause.
 func (m manner) again(attempt int, spent time.Duration, err error) (time.Duration, bool) {
-	switch outcomeOf(err) {
+	switch outcome := outcomeOf(err); outcome {
 	case "conflict", "throttled":
+		if m.taken && outcome == "conflict" {
+			return 0, false
+		}
 		wait := backoff(attempt)
 		return wait, spent+wait < m.patience
 	case "fault", "timeout":

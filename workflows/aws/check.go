@@ -71,16 +71,23 @@ func (c *Connection) Check(ctx context.Context, n Needs, told func(Row)) []Row {
 	for _, email := range n.Emails {
 		asks = append(asks, func(ctx context.Context) Row { return dir.checkEmail(ctx, email) })
 	}
+	return append(rows, c.askAll(ctx, asks, told)...)
+}
+
+// askAll asks at the same time; the rows come in the order of the questions.
+func (c *Connection) askAll(ctx context.Context, asks []func(context.Context) Row, told func(Row)) []Row {
 	one := newTurn()
-	rest, _ := each(ctx, checking, asks, func(ctx context.Context, ask func(context.Context) Row) (Row, error) {
+	rows, _ := each(ctx, checking, asks, func(ctx context.Context, ask func(context.Context) Row) (Row, error) {
 		r := ask(ctx)
 		if err := one.take(context.WithoutCancel(ctx)); err == nil {
 			defer one.leave()
-			told(r)
+			if told != nil {
+				told(r)
+			}
 		}
 		return r, nil
 	})
-	return append(rows, rest...)
+	return rows
 }
 
 // plain is what an error says in a table: AWS's words where it answered, ours where it did not.
@@ -221,19 +228,24 @@ func (t *Trail) check(ctx context.Context, a store.Account) Row {
 		}
 		return "", nil
 	})
+	if wrong := byRegion(regions, faults); wrong != "" {
+		r.Found = wrong
+		r.Remedy = "deploy the member role to this account, trusting the bot's role, with cloudtrail:LookupEvents: without it there is no summary"
+		return r
+	}
+	r.Found, r.OK = "read in "+strings.Join(regions, ", "), true
+	return r
+}
+
+// byRegion says which Regions failed and why, each reason once; "" where none did.
+func byRegion(regions, faults []string) string {
 	var wrong []string
 	for i, f := range faults {
 		if f != "" && !slices.ContainsFunc(wrong, func(w string) bool { return strings.HasSuffix(w, f) }) {
 			wrong = append(wrong, regions[i]+": "+f)
 		}
 	}
-	if len(wrong) > 0 {
-		r.Found = strings.Join(wrong, "; ")
-		r.Remedy = "deploy the member role to this account, trusting the bot's role, with cloudtrail:LookupEvents: without it there is no summary"
-		return r
-	}
-	r.Found, r.OK = "read in "+strings.Join(regions, ", "), true
-	return r
+	return strings.Join(wrong, "; ")
 }
 
 // checkGroup asks for a group by the name in the policy.

@@ -23,9 +23,9 @@ type Directory struct {
 	plain  *expiring // set while the enterprise extension is known to be refused
 }
 
-// Directory returns the identity store of the instance. Make one for each Connection: it holds the groups' ids.
+// Directory returns the identity store of the instance.
 func (c *Connection) Directory() *Directory {
-	return &Directory{c: c, groups: newGroupIDs(c), plain: &expiring{now: c.now}}
+	return &Directory{c: c, groups: c.groups, plain: &expiring{now: c.now}}
 }
 
 // Warm looks up the ids of groups, so that the first person does not wait for them. Call it at start, in the background.

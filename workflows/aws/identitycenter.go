@@ -17,14 +17,19 @@ import (
 // themselves and never by a group, because the removal of a USER assignment blocks new sessions at once, that of a
 // membership within an hour (Identity Center user guide, authentication sessions).
 type IdentityCenter struct {
-	c    *Connection
-	sets *setNames
-	out  *outstanding
+	c        *Connection
+	sets     *setNames
+	out      *outstanding
+	created  *statuses
+	removed  *statuses
+	listings *rounds[map[string]bool]
 }
 
-// IdentityCenter returns the assignments of the instance. Make one for each Connection: it holds the names and counts what is under way.
+// IdentityCenter returns the assignments of the instance. Make one for each Connection: what those who ask at the same time have in common is
+// asked for once.
 func (c *Connection) IdentityCenter() *IdentityCenter {
-	return &IdentityCenter{c: c, sets: newSetNames(c), out: newOutstanding(c.cfg.Limits.Outstanding)}
+	return &IdentityCenter{c: c, sets: c.sets, out: c.out, created: newStatuses(c, false), removed: newStatuses(c, true),
+		listings: newRounds[map[string]bool](c.ssoAdmin)}
 }
 
 // Warm looks up the instance and reads the names of the permission sets, at half the pace of the quota so that a grant made
@@ -32,24 +37,35 @@ func (c *Connection) IdentityCenter() *IdentityCenter {
 // a name later looks it up again.
 func (ic *IdentityCenter) Warm(ctx context.Context) error { return ic.sets.warm(ctx) }
 
-// placePatience is how long a change waits for one of the others under way to end before it is put off.
+// placePatience is how long a grant waits for one of the changes under way to end before it is put off.
 const placePatience = 4 * time.Second
+
+// assignee is whom an assignment is about.
+type assignee struct {
+	kind types.PrincipalType
+	id   string
+}
+
+func user(id string) assignee { return assignee{types.PrincipalTypeUser, id} }
 
 // Assign asks for the assignment and returns AWS's id of the change. Asking again for one that exists is accepted and makes no
 // second (documented nowhere, relied on by Terraform's provider), so it may be repeated after an answer was lost.
 func (ic *IdentityCenter) Assign(ctx context.Context, g store.Grant) (string, error) {
-	t := g.Tuple
-	keep, err := ic.out.enter(ctx, false, placePatience)
+	return ic.give(ctx, g.Account, g.Set, user(g.UserID))
+}
+
+func (ic *IdentityCenter) give(ctx context.Context, account, name string, to assignee) (string, error) {
+	keep, err := ic.out.enter(ctx, account, false, placePatience)
 	if err != nil {
 		return "", err
 	}
 	var change string
 	defer func() { keep(change) }()
-	err = ic.withSet(ctx, t.Set, func(instance, set string) error {
+	err = ic.withSet(ctx, name, func(instance, set string) error {
 		out, err := call(ctx, ic.c, ic.c.ssoAdmin, "CreateAccountAssignment", writing, func(ctx context.Context) (*ssoadmin.CreateAccountAssignmentOutput, error) {
 			return ic.c.admin.CreateAccountAssignment(ctx, &ssoadmin.CreateAccountAssignmentInput{
-				InstanceArn: &instance, PermissionSetArn: &set, TargetId: &t.Account, TargetType: types.TargetTypeAwsAccount,
-				PrincipalId: &t.UserID, PrincipalType: types.PrincipalTypeUser})
+				InstanceArn: &instance, PermissionSetArn: &set, TargetId: &account, TargetType: types.TargetTypeAwsAccount,
+				PrincipalId: &to.id, PrincipalType: to.kind})
 		})
 		if err != nil {
 			return ic.onlyBusy(ctx, instance, err)
@@ -62,21 +78,25 @@ func (ic *IdentityCenter) Assign(ctx context.Context, g store.Grant) (string, er
 
 // Unassign asks for the removal. store.ErrGone where AWS says at once that there is nothing to remove.
 func (ic *IdentityCenter) Unassign(ctx context.Context, t store.Tuple) (string, error) {
-	keep, err := ic.out.enter(ctx, true, placePatience)
+	return ic.take(ctx, t.Account, t.Set, user(t.UserID))
+}
+
+func (ic *IdentityCenter) take(ctx context.Context, account, name string, from assignee) (string, error) {
+	keep, err := ic.out.enter(ctx, account, true, 0)
 	if err != nil {
 		return "", err
 	}
 	var change string
 	defer func() { keep(change) }()
 	var gone bool
-	err = ic.withSet(ctx, t.Set, func(instance, set string) error {
+	err = ic.withSet(ctx, name, func(instance, set string) error {
 		out, err := call(ctx, ic.c, ic.c.ssoAdmin, "DeleteAccountAssignment", writing, func(ctx context.Context) (*ssoadmin.DeleteAccountAssignmentOutput, error) {
 			return ic.c.admin.DeleteAccountAssignment(ctx, &ssoadmin.DeleteAccountAssignmentInput{
-				InstanceArn: &instance, PermissionSetArn: &set, TargetId: &t.Account, TargetType: types.TargetTypeAwsAccount,
-				PrincipalId: &t.UserID, PrincipalType: types.PrincipalTypeUser})
+				InstanceArn: &instance, PermissionSetArn: &set, TargetId: &account, TargetType: types.TargetTypeAwsAccount,
+				PrincipalId: &from.id, PrincipalType: from.kind})
 		})
 		if gone = missing(err); err != nil {
-			return err
+			return ic.tooMany(err)
 		}
 		change, err = changeID(out.AccountAssignmentDeletionStatus)
 		return err
@@ -87,6 +107,18 @@ func (ic *IdentityCenter) Unassign(ctx context.Context, t store.Tuple) (string, 
 		return "", fmt.Errorf("removing the assignment: %w", store.ErrGone)
 	}
 	return change, explain("removing the assignment", err)
+}
+
+// tooMany hears of answers to a removal that may mean that too many changes are under way. None of them is a refusal.
+func (ic *IdentityCenter) tooMany(err error) error {
+	switch outcome := outcomeOf(err); {
+	case code(err) == codeQuota:
+		ic.out.crowded()
+		return errBusy
+	case outcome == "conflict", outcome == "throttled":
+		ic.out.crowded()
+	}
+	return err
 }
 
 // errBusy stands for a quota that frees itself.
@@ -119,91 +151,88 @@ func changeID(s *types.AccountAssignmentOperationStatus) (string, error) {
 
 // Follow asks how a change stands; see workflows.Assigner. A change that AWS no longer knows is store.Forgotten: only a listing can
 // tell what came of it.
-func (ic *IdentityCenter) Follow(ctx context.Context, _ store.Tuple, change string, removal bool) (store.Progress, string, error) {
+func (ic *IdentityCenter) Follow(ctx context.Context, t store.Tuple, id string, removal bool) (store.Progress, string, error) {
 	in, err := ic.c.theInstance(ctx)
 	if err != nil {
 		return "", "", err
 	}
-	status, err := ic.status(ctx, in.arn, change, removal)
+	of := ic.created
+	if removal {
+		of = ic.removed
+	}
+	st, err := of.of(ctx, in.arn, id)
 	if missing(err) {
-		ic.out.seen(change, false)
+		ic.out.follow(id, change{}, false)
 		return store.Forgotten, "", nil
 	}
 	if err != nil {
 		return "", "", explain("following the change", err)
 	}
-	// The reason is AWS's sentence, and may carry names that people chose.
-	p, why := store.Progress(status.Status), clean(sdk.ToString(status.FailureReason), 500)
-	ic.out.seen(change, p == store.Underway)
-	switch p {
+	ic.out.follow(id, change{account: t.Account, removal: removal}, st.progress == store.Underway)
+	switch st.progress {
 	case store.Underway, store.Succeeded:
-		return p, "", nil
+		return st.progress, "", nil
 	case store.Refused:
-		if removal && goneReason(sdk.ToString(status.FailureReason)) {
-			return p, why, store.ErrGone
+		// The reason is AWS's sentence, and may carry names that people chose.
+		why := clean(st.reason, 500)
+		if removal && goneReason(st.reason) {
+			return st.progress, why, store.ErrGone
 		}
-		return p, why, nil
+		return st.progress, why, nil
 	}
-	return "", "", fmt.Errorf("following the change: AWS answered with the status %q, which this program does not know", clean(string(p), 40))
+	return "", "", fmt.Errorf("following the change: AWS answered with the status %q, which this program does not know", clean(string(st.progress), 40))
 }
 
-// status asks for one change. Creations and deletions are kept apart by AWS: the id of one is unknown to the other's call.
-func (ic *IdentityCenter) status(ctx context.Context, instance, change string, removal bool) (*types.AccountAssignmentOperationStatus, error) {
-	op := "DescribeAccountAssignmentCreationStatus"
-	if removal {
-		op = "DescribeAccountAssignmentDeletionStatus"
-	}
-	s, err := call(ctx, ic.c, ic.c.ssoAdmin, op, reading, func(ctx context.Context) (*types.AccountAssignmentOperationStatus, error) {
-		if removal {
-			out, err := ic.c.admin.DescribeAccountAssignmentDeletionStatus(ctx, &ssoadmin.DescribeAccountAssignmentDeletionStatusInput{
-				InstanceArn: &instance, AccountAssignmentDeletionRequestId: &change})
-			if err != nil {
-				return nil, err
-			}
-			return out.AccountAssignmentDeletionStatus, nil
-		}
-		out, err := ic.c.admin.DescribeAccountAssignmentCreationStatus(ctx, &ssoadmin.DescribeAccountAssignmentCreationStatusInput{
-			InstanceArn: &instance, AccountAssignmentCreationRequestId: &change})
-		if err != nil {
-			return nil, err
-		}
-		return out.AccountAssignmentCreationStatus, nil
-	})
-	if err == nil && s == nil {
-		err = fmt.Errorf("AWS answered %s without a status", op)
-	}
-	return s, err
-}
-
-// Assigned lists whether the person has this assignment themselves.
+// Assigned lists whether the person has this assignment themselves. Those who ask for the same account and set while one of them waits
+// for the quota share a listing that begins after all of them asked.
 //
 // Of the two listings, ListAccountAssignments is asked: by account and permission set, one call for each hundred principals that have
 // this set there, which for a break-glass set is one call. ListAccountAssignmentsForPrincipal would be one call always, but it "must
 // be called from the management account" (API reference), where this bot should not live, and it mixes in what comes by groups.
 func (ic *IdentityCenter) Assigned(ctx context.Context, t store.Tuple) (bool, error) {
-	var assigned bool
-	err := ic.withSet(ctx, t.Set, func(instance, set string) error {
-		var next *string
-		for {
-			out, err := call(ctx, ic.c, ic.c.ssoAdmin, "ListAccountAssignments", reading, func(ctx context.Context) (*ssoadmin.ListAccountAssignmentsOutput, error) {
-				return ic.c.admin.ListAccountAssignments(ctx, &ssoadmin.ListAccountAssignmentsInput{
-					InstanceArn: &instance, AccountId: &t.Account, PermissionSetArn: &set, MaxResults: sdk.Int32(100), NextToken: next})
-			})
-			if err != nil {
-				return err
-			}
-			for _, a := range out.AccountAssignments {
-				if a.PrincipalType == types.PrincipalTypeUser && sdk.ToString(a.PrincipalId) == t.UserID {
-					assigned = true
-					return nil
-				}
-			}
-			if next = out.NextToken; sdk.ToString(next) == "" {
-				return nil
+	var has map[string]bool
+	err := ic.withSet(ctx, t.Set, func(instance, set string) (err error) {
+		has, err = ic.listings.ask(ctx, t.Account+" "+set, t.UserID, 0, func(ctx context.Context, enter func(context.Context) error, about []string) (map[string]bool, error) {
+			return ic.usersAmong(ctx, enter, instance, set, t.Account, about)
+		})
+		return err
+	})
+	return err == nil && has[t.UserID], explain("listing the assignments", err)
+}
+
+// usersAmong says which of these people have the set in the account. It reads no further than it must.
+func (ic *IdentityCenter) usersAmong(ctx context.Context, enter func(context.Context) error, instance, set, account string, users []string) (map[string]bool, error) {
+	wanted := make(map[string]bool, len(users))
+	for _, u := range users {
+		wanted[u] = true
+	}
+	has := make(map[string]bool, len(wanted))
+	err := ic.pages(ctx, enter, instance, set, account, func(page []types.AccountAssignment) (more bool) {
+		for _, a := range page {
+			if id := sdk.ToString(a.PrincipalId); a.PrincipalType == types.PrincipalTypeUser && wanted[id] {
+				has[id] = true
 			}
 		}
+		return len(has) < len(wanted)
 	})
-	return assigned, explain("listing the assignments", err)
+	return has, err
+}
+
+// pages reads the listing of a set in an account until look has seen enough.
+func (ic *IdentityCenter) pages(ctx context.Context, enter func(context.Context) error, instance, set, account string, look func([]types.AccountAssignment) (more bool)) error {
+	var next *string
+	for {
+		out, err := calling(ctx, ic.c, ic.c.ssoAdmin, enter, "ListAccountAssignments", reading, func(ctx context.Context) (*ssoadmin.ListAccountAssignmentsOutput, error) {
+			return ic.c.admin.ListAccountAssignments(ctx, &ssoadmin.ListAccountAssignmentsInput{
+				InstanceArn: &instance, AccountId: &account, PermissionSetArn: &set, MaxResults: sdk.Int32(100), NextToken: next})
+		})
+		if err != nil {
+			return err
+		}
+		if next = out.NextToken; !look(out.AccountAssignments) || sdk.ToString(next) == "" {
+			return nil
+		}
+	}
 }
 
 // withSet does something with a permission set known by name. Where AWS then does not know something, the set may have been deleted

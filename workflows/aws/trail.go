@@ -133,7 +133,7 @@ func (t *Trail) lookup(ctx context.Context, q store.Query, region string, give f
 	}
 	from, to := t.window(q)
 	in := &cloudtrail.LookupEventsInput{StartTime: &from, EndTime: &to, MaxResults: sdk.Int32(pageSize),
-		LookupAttributes: []types.LookupAttribute{{AttributeKey: types.LookupAttributeKeyUsername, AttributeValue: sdk.String(sessionName(q.UserName))}}}
+		LookupAttributes: []types.LookupAttribute{{AttributeKey: types.LookupAttributeKeyUsername, AttributeValue: sdk.String(nameOfSession(q))}}}
 	for {
 		out, err := call(ctx, t.c, quota, "LookupEvents", reading, func(ctx context.Context) (*cloudtrail.LookupEventsOutput, error) {
 			return client.LookupEvents(ctx, in)

@@ -78,10 +78,34 @@ func (e *trailEvent) belongs(q store.Query) bool {
 		if id != q.UserID {
 			return false
 		}
-	} else if e.session() != sessionName(q.UserName) || q.UserName == "" {
+	} else if name := nameOfSession(q); e.session() != name || name == "" {
 		return false
 	}
+	if q.Role != "" {
+		return e.ofRole(q.Role, q.Account.ID) && e.inTime(q)
+	}
 	return e.ofSet(q.Set, q.Account.ID) && e.inTime(q)
+}
+
+// nameOfSession is the role session's name: for a permission set the user's, for an IAM role the request, which its trust demands.
+func nameOfSession(q store.Query) string {
+	if q.Role != "" {
+		return string(q.Request)
+	}
+	if q.UserName == "" {
+		return ""
+	}
+	return sessionName(q.UserName)
+}
+
+// ofRole says whether the event is of a session of an IAM role in an account.
+func (e *trailEvent) ofRole(role, account string) bool {
+	issuer := e.UserIdentity.SessionContext.SessionIssuer
+	parts := strings.SplitN(issuer.ARN, ":", 6)
+	if len(parts) != 6 || parts[2] != "iam" || parts[4] != account {
+		return false
+	}
+	return parts[5][strings.LastIndexByte(parts[5], '/')+1:] == role
 }
 
 // session is the name of the role session.

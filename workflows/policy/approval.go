@@ -193,8 +193,8 @@ func match(sets [][]int) []bool {
 	return served
 }
 
-// rings refuses scenarios that are granted along with each other in a circle.
-func (r *reader) rings(scenarios []Scenario, f fields) {
+// rings refuses scenarios that are granted along with each other in a circle, and says whether there is none.
+func (r *reader) rings(scenarios []Scenario, f fields) (none bool) {
 	with := map[string][]string{}
 	for _, s := range scenarios {
 		with[s.Name] = s.With
@@ -214,12 +214,15 @@ func (r *reader) rings(scenarios []Scenario, f fields) {
 		}
 		return false
 	}
+	none = true
 	for _, s := range scenarios {
 		if !reaches(s.Name, s.Name, map[string]bool{}) {
 			continue
 		}
+		none = false
 		entry := f.n.get("scenarios").value.get(s.Name)
 		r.fault(entry.value.get("with").value.at, join(join("scenarios", s.Name), "with"),
 			"comes back to the scenario itself", "a circle has no beginning; remove one of its steps")
 	}
+	return none
 }

@@ -1,19 +1,18 @@
 package policy
 
-import "time"
-
 import (
 	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // SecondWithin is how soon after one session without anybody's word another takes somebody's.
 const SecondWithin = 24 * time.Hour
 
-// Second is the scenario as a second session within a day sees it: where it takes nobody's word, it then takes that of one other person who
-// may ask for it.
+// Second is the scenario as a second session within a day sees it, and as an extension does: where it takes nobody's word, it then takes that
+// of one other person who may ask for it.
 func (s Scenario) Second() Scenario {
 	if s.Approval.None {
 		s.Approval = Approval{AnyOf: s.Eligible, Count: 1}

@@ -9,15 +9,9 @@ type feature struct {
 // notBuilt is the one list of what is read and checked, and refused where it is used. Whoever builds
 // something takes its line away.
 func notBuilt() []feature {
-	kind := func(k GrantKind) func(*Policy, Scenario) bool {
-		return func(_ *Policy, s Scenario) bool { return s.Grant.Kind == k }
-	}
 	return []feature{
-		{"a grant of kind group", kind(GrantGroup)},
-		{"a grant of kind iam_role", kind(GrantIAMRole)},
-		{"a grant of kind sealed_user", kind(GrantSealedUser)},
+		{"a grant of kind sealed_user", func(_ *Policy, s Scenario) bool { return s.Grant.Kind == GrantSealedUser }},
 		{"step_up", func(_ *Policy, s Scenario) bool { return s.StepUp }},
-		{"with", func(_ *Policy, s Scenario) bool { return len(s.With) > 0 }},
 		{"start: later", func(_ *Policy, s Scenario) bool { return s.Start == StartLater }},
 		{"on_call", func(_ *Policy, s Scenario) bool { return s.OnCall != "" }},
 		{"escalate", func(_ *Policy, s Scenario) bool { return len(s.Escalate) > 0 }},
@@ -38,11 +32,19 @@ func fromOrganizations(p *Policy, s Scenario) bool {
 	return false
 }
 
-// Unbuilt is the name of something this scenario asks for that is not built yet, or "".
+// Unbuilt is the name of something this scenario asks for that is not built yet, or "". What is granted
+// along with it counts as well: it comes on the same word or not at all.
 func (p *Policy) Unbuilt(s Scenario) string {
 	for _, f := range notBuilt() {
 		if f.used(p, s) {
 			return f.name
+		}
+	}
+	for _, c := range p.companions(s) {
+		for _, f := range notBuilt() {
+			if f.used(p, c) {
+				return f.name + " in " + c.Name + ", which is granted along"
+			}
 		}
 	}
 	return ""

@@ -32,11 +32,14 @@ const (
 	CodeUnbuilt    Code = "unbuilt"     // the scenario asks for something not offered yet
 	CodeEligible   Code = "eligible"    // the person is not among those who may ask
 	CodeAccount    Code = "account"     // the scenario does not open that account
+	CodeStanding   Code = "standing"    // the person has this access without any request
+	CodeIAMUser    Code = "iam_user"    // the policy knows no IAM user of the person, which an IAM role is granted to
 	CodeDuration   Code = "duration"    // too short, too long
 	CodeTicket     Code = "ticket"      // missing, or not of the tracker's form
 	CodeOwnRequest Code = "own_request" // nobody decides on their own request
 	CodeDecider    Code = "decider"     // not among those whose word it takes
 	CodeNoApproval Code = "no_approval" // there is nothing to decide
+	CodeExtension  Code = "extension"   // this session cannot be extended, whatever the length
 )
 
 // Verdict is a decision with its reason. Why is a sentence or two for the person concerned: what is so,
@@ -121,6 +124,9 @@ func (p *Policy) Groups() []string {
 			add(e.To)
 		}
 	}
+	for _, st := range p.Reconcile.Standing {
+		out = append(out, st.Group)
+	}
 	slices.Sort(out)
 	return slices.Compact(out)
 }
@@ -131,7 +137,8 @@ type Offer struct {
 	Accounts []Account
 }
 
-// Offers are what a person may ask for, in the order of the policy. What is not built yet is left out.
+// Offers are what a person may ask for, in the order of the policy, in the accounts where they may. What
+// is not built yet is left out, and so is what they have anyway.
 func (p *Policy) Offers(who Person) []Offer {
 	var out []Offer
 	for _, s := range p.Scenarios {
@@ -140,11 +147,13 @@ func (p *Policy) Offers(who Person) []Offer {
 		}
 		o := Offer{Scenario: s}
 		for _, a := range s.Accounts {
-			if account, ok := p.Account(a); ok {
+			if account, ok := p.Account(a); ok && p.obtains(s, a, who).OK {
 				o.Accounts = append(o.Accounts, account)
 			}
 		}
-		out = append(out, o)
+		if len(o.Accounts) > 0 || len(s.Accounts) == 0 && p.obtains(s, "", who).OK {
+			out = append(out, o)
+		}
 	}
 	return out
 }
@@ -186,10 +195,55 @@ func (p *Policy) MayRequest(scenario, account string, d time.Duration, who Perso
 	if v := p.opens(s, account); !v.OK {
 		return v
 	}
-	if v := lasts(s, d); !v.OK {
+	if v := p.obtains(s, account, who); !v.OK {
 		return v
 	}
-	return yes("You may ask for " + s.Title + ". " + p.word(s))
+	if v := p.lasts(s, d); !v.OK {
+		return v
+	}
+	along, _ := p.Along(s, account, who)
+	return yes("You may ask for " + s.Title + ". " + p.word(s) + alongTitles(along))
+}
+
+// obtains says whether somebody who may ask for a scenario can be given it in an account that it opens,
+// with all that goes along.
+func (p *Policy) obtains(s Scenario, account string, who Person) Verdict {
+	if v := p.standing(s, account, who); !v.OK {
+		return v
+	}
+	if v := p.reaches(s, who); !v.OK {
+		return v
+	}
+	_, v := p.Along(s, account, who)
+	return v
+}
+
+// reaches refuses an IAM role to whoever has no IAM user that its trust could be opened for. The user may
+// be in another account than the role.
+func (p *Policy) reaches(s Scenario, who Person) Verdict {
+	if s.Grant.Kind != GrantIAMRole {
+		return yes("")
+	}
+	if _, ok := p.IAMUser(who); !ok {
+		mail := who.Email
+		if mail == "" {
+			mail = "your e-mail address, which Identity Center does not have yet"
+		}
+		return no(CodeIAMUser, "An IAM role is granted to an IAM user with MFA, and the policy names none of yours. Whoever keeps the policy can add it to iam_users, under "+
+			strings.Map(visible, mail)+".")
+	}
+	return yes("")
+}
+
+func alongTitles(along []Scenario) string {
+	if len(along) == 0 {
+		return ""
+	}
+	var titles []string
+	for _, c := range along {
+		titles = append(titles, c.Title)
+	}
+	return " Granted along with it, on the same word: " + listed(titles, "and") + "."
 }
 
 // offered are the names of the scenarios somebody may ask for: what "did you mean" may give away.
@@ -228,7 +282,10 @@ func some(names []string) string {
 	return listed(names, "and")
 }
 
-func lasts(s Scenario, d time.Duration) Verdict {
+// lasts says whether a session may last so long. What is granted along has to bear it as well.
+func (p *Policy) lasts(s Scenario, d time.Duration) Verdict {
+	longest, by := p.longest(s)
+	possible := "Ask for " + upTo(longest) + "."
 	if s.MaxDuration == 0 {
 		if d != 0 {
 			return no(CodeDuration, s.Title+" has no duration: it is open until its keys are rotated. Leave the duration out.")
@@ -236,22 +293,19 @@ func lasts(s Scenario, d time.Duration) Verdict {
 		return yes("")
 	}
 	if d < time.Minute {
-		return no(CodeDuration, "A session lasts a minute at least. Ask for "+between(s)+".")
+		return no(CodeDuration, "A session lasts a minute at least. "+possible)
 	}
 	if d%time.Second != 0 {
-		return no(CodeDuration, "A duration is a whole number of seconds. Ask for "+between(s)+".")
+		return no(CodeDuration, "A duration is a whole number of seconds. "+possible)
 	}
-	if d > s.MaxDuration {
-		return no(CodeDuration, fmt.Sprintf("%s is too long: %s lasts %s at most. Ask for %s.", Span(d), s.Title, Span(s.MaxDuration), between(s)))
+	if d > longest {
+		title := s.Title
+		if by != "" {
+			title = by + ", which is granted along,"
+		}
+		return no(CodeDuration, fmt.Sprintf("%s is too long: %s lasts %s at most. %s", Span(d), title, Span(longest), possible))
 	}
 	return yes("")
-}
-
-func between(s Scenario) string {
-	if s.MaxDuration <= time.Minute {
-		return Span(s.MaxDuration)
-	}
-	return "1m to " + Span(s.MaxDuration)
 }
 
 // sentence gives a fragment its capital and its full stop.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +57,8 @@ func TestMayRequest(t *testing.T) {
 	dev, oncall := somebody("dev", "developers"), somebody("oncall", "sre-oncall")
 	disabled, silent := dev, dev
 	disabled.Enabled, silent.Groups = false, nil
+	standing, nameless := somebody("dev", "developers", "wealth-prod"), somebody("n", "sre-oncall")
+	nameless.Email = ""
 	tests := []struct {
 		name, scenario, account string
 		d                       time.Duration
@@ -82,9 +85,20 @@ func TestMayRequest(t *testing.T) {
 		{"no account", "ec2", "", time.Hour, dev, CodeAccount, "needs an account: choose one of prod-wealth, prod-cash and prod-9squid."},
 		{"disabled", "ec2", "prod-wealth", time.Hour, disabled, CodeDisabled, "User dev is disabled in Identity Center."},
 		{"directory silent", "ec2", "prod-wealth", time.Hour, silent, CodeDirectory, "Try again in a minute."},
-		{"group", "vpn-prod-cash", "", time.Hour, dev, CodeUnbuilt, "VPN: Prod-Cash network is not yet offered: it asks for a grant of kind group, which is not built yet."},
-		{"role", "admin-role", "prod-wealth", time.Hour, oncall, CodeUnbuilt, "a grant of kind iam_role"},
-		{"sealed user", "offline", "prod-wealth", 0, oncall, CodeUnbuilt, "a grant of kind sealed_user"},
+		{"group", "vpn-prod-cash", "", time.Hour, dev, CodeOK, "You may ask for VPN: Prod-Cash network. It takes the word of one of platform-leads."},
+		{"group in an account", "vpn-prod-cash", "prod-cash", time.Hour, dev, CodeAccount, "is not of one account. Leave the account out."},
+		{"group for long", "vpn-prod-cash", "", 5 * time.Hour, dev, CodeDuration, "lasts 4h at most"},
+		{"role", "admin-role", "prod-wealth", time.Hour, oncall, CodeOK, "It takes the word of 2 different people"},
+		{"role, without an IAM user", "admin-role", "prod-wealth", time.Hour, somebody("bob", "sre-oncall"), CodeIAMUser,
+			"An IAM role is granted to an IAM user with MFA, and the policy names none of yours. Whoever keeps the policy can add it to iam_users, under bob@forge.example."},
+		{"role, without an address", "admin-role", "prod-wealth", time.Hour, nameless, CodeIAMUser, "under your e-mail address, which Identity Center does not have yet."},
+		{"standing", "console", "prod-wealth", time.Hour, standing, CodeStanding,
+			"You have this access already: Forge-Prod-ReadOnly in prod-wealth comes with the group grp-forge-wealth-prod. Sign in at https://forge.awsapps.com/start; there is nothing to ask for."},
+		{"standing, however long", "console", "prod-wealth", 99 * time.Hour, standing, CodeStanding, ""},
+		{"standing elsewhere", "console", "prod-cash", time.Hour, standing, CodeOK, ""},
+		{"standing in another set", "ec2", "prod-wealth", time.Hour, standing, CodeOK, ""},
+		{"standing, and not eligible", "console", "prod-wealth", time.Hour, somebody("x", "wealth-prod"), CodeEligible, ""},
+		{"sealed user", "offline", "prod-wealth", 0, oncall, CodeUnbuilt, "Identity Center is down: sealed IAM user is not yet offered: it asks for a grant of kind sealed_user, which is not built yet."},
 		{"unbuilt, of others", "offline", "prod-wealth", 0, dev, CodeEligible, ""},
 	}
 	for _, tt := range tests {
@@ -107,10 +121,10 @@ func TestOtherKinds(t *testing.T) {
 	if v := p.opens(vpn, "dev"); v.OK || v.Code != CodeAccount {
 		t.Error(v)
 	}
-	if v := lasts(offline, 0); !v.OK {
+	if v := p.lasts(offline, 0); !v.OK {
 		t.Error(v)
 	}
-	if v := lasts(offline, time.Hour); v.OK || !strings.Contains(v.Why, "until its keys are rotated") {
+	if v := p.lasts(offline, time.Hour); v.OK || !strings.Contains(v.Why, "until its keys are rotated") {
 		t.Error(v)
 	}
 	if d := p.DefaultDuration(offline); d != 0 {
@@ -131,7 +145,10 @@ func TestOffers(t *testing.T) {
 		return out
 	}
 	dev := []string{"ec2: prod-wealth prod-cash prod-9squid", "rds: prod-wealth prod-cash", "eks: prod-wealth prod-cash",
-		"console: prod-wealth prod-cash prod-9squid"}
+		"console: prod-wealth prod-cash prod-9squid", "vpn-prod-wealth: ", "vpn-prod-cash: "}
+	oncall := append([]string{"emergency: prod-wealth prod-cash prod-9squid"}, dev...)
+	standing := slices.Clone(dev)
+	standing[3] = "console: prod-cash prod-9squid"
 	silent := somebody("a", "developers")
 	silent.Groups = nil
 	for name, tt := range map[string]struct {
@@ -139,7 +156,9 @@ func TestOffers(t *testing.T) {
 		want []string
 	}{
 		"developer": {somebody("a", "developers"), dev},
-		"on call":   {somebody("a", "sre-oncall"), append([]string{"emergency: prod-wealth prod-cash prod-9squid"}, dev...)},
+		"on call":   {somebody("a", "sre-oncall"), oncall},
+		"IAM user":  {somebody("oncall", "sre-oncall"), append(slices.Clone(oncall), "admin-role: prod-wealth")},
+		"standing":  {somebody("a", "developers", "wealth-prod"), standing},
 		"lead":      {somebody("a", "platform-leads"), nil},
 		"silent":    {silent, nil},
 	} {
@@ -161,8 +180,10 @@ func TestUnbuilt(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	for want, change := range map[string]func(*Scenario){
-		"step_up":      func(s *Scenario) { s.StepUp = true },
-		"with":         func(s *Scenario) { s.With = []string{"eks"} },
+		"":                            func(s *Scenario) { s.With = []string{"vpn-prod-cash"} },
+		"step_up":                     func(s *Scenario) { s.StepUp = true },
+		"a grant of kind sealed_user": func(s *Scenario) { s.Grant.Kind = GrantSealedUser },
+		"a grant of kind sealed_user in offline, which is granted along": func(s *Scenario) { s.With = []string{"eks", "offline"} },
 		"start: later": func(s *Scenario) { s.Start = StartLater },
 		"on_call":      func(s *Scenario) { s.OnCall = "P1" },
 		"escalate":     func(s *Scenario) { s.Escalate = []Escalation{{}} },

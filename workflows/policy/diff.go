@@ -47,7 +47,33 @@ func Diff(before, after *Policy) []string {
 			out = append(out, s.name+" is removed")
 		}
 	}
-	return append(out, reordered(was, is)...)
+	return slices.Concat(out, reordered(was, is), unclosed(before, after))
+}
+
+// unclosed says which guards are closed no more, or again, though no scenario says otherwise: a line under
+// reconcile does that, and nobody would look for it there.
+func unclosed(before, after *Policy) (out []string) {
+	for _, set := range after.BreakGlassSets() {
+		var opened, shut []string
+		for _, a := range after.Opens(Grant{GrantPermissionSet, set}) {
+			was, _ := before.GuardOf(set, a.Name)
+			is, _ := after.GuardOf(set, a.Name)
+			switch {
+			case was.Mode != GuardClosed || is.Mode != GuardClosed || was.Closed == is.Closed:
+			case is.Closed:
+				shut = append(shut, a.Name)
+			default:
+				opened = append(opened, a.Name)
+			}
+		}
+		if len(opened) > 0 {
+			out = append(out, "guard of "+set+": no longer refuses whoever has no session in "+some(opened)+", where it stands for some now")
+		}
+		if len(shut) > 0 {
+			out = append(out, "guard of "+set+": refuses whoever has no session in "+some(shut)+" again, where it stood for some")
+		}
+	}
+	return out
 }
 
 // reordered notices scenarios and accounts that merely moved: the form shows them in their order.

@@ -1,9 +1,6 @@
 package policy
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // Ends says which of the ends besides the bot stand: what the operator has switched on, and what the
 // program does. An explanation must not promise one that is not there.
@@ -31,10 +28,15 @@ type ScenarioExplanation struct {
 	Approval  string           `json:"approval"`
 	Approvers []SetExplanation `json:"approvers,omitempty"`
 	Lasts     string           `json:"lasts"`
+	Extends   string           `json:"extends,omitempty"`    // how it is made longer, and on whose word
+	Along     []string         `json:"along,omitempty"`      // what is granted along with it
+	MayAssume []string         `json:"may_assume,omitempty"` // roles that its sessions may go on to assume
+	Guard     string           `json:"guard,omitempty"`      // of a permission set: closed, timed or none
 	Ends      []string         `json:"ends"`
 	Ticket    string           `json:"ticket"`
 	After     []string         `json:"after,omitempty"` // what follows the end, and who is told
 	NotYet    string           `json:"not_yet,omitempty"`
+	Notes     []string         `json:"notes,omitempty"` // what is no fault, and might surprise
 }
 
 // SetExplanation is who is in a set of people.
@@ -58,6 +60,8 @@ type OfferExplanation struct {
 	Scenario string   `json:"scenario"`
 	Title    string   `json:"title"`
 	Accounts []string `json:"accounts,omitempty"`
+	Not      []string `json:"not,omitempty"` // accounts of the scenario where it is not to be had, and why
+	Along    []string `json:"along,omitempty"`
 	Lasts    string   `json:"lasts"`
 	Approval string   `json:"approval"`
 }
@@ -79,6 +83,7 @@ type RequestExplanation struct {
 	Approval  string          `json:"approval,omitempty"`
 	Asked     *ApproverSets   `json:"asked,omitempty"`
 	Deciders  []PersonVerdict `json:"deciders,omitempty"` // of those whom the caller asked about
+	Along     []string        `json:"along,omitempty"`    // titles of what would be granted along
 	Ends      []string        `json:"ends,omitempty"`
 	ManagerOf string          `json:"no_manager,omitempty"` // said when the manager's word is taken and there is none
 }
@@ -106,11 +111,16 @@ func (p *Policy) explain(s Scenario, stand Ends) ScenarioExplanation {
 		MayAsk:    p.setsExplained(s.Eligible),
 		Approval:  p.word(s),
 		Approvers: p.setsExplained(s.Approval.Sets()),
-		Lasts:     lasting(s),
-		Ends:      ends(s, stand),
+		Lasts:     p.lasting(s),
+		Extends:   p.extending(s),
+		Along:     p.alongWords(s),
+		MayAssume: p.onward(s.Grant),
+		Guard:     guardWord(s),
+		Ends:      p.ends(s, s.Accounts, stand),
 		Ticket:    ticketWords(s.Ticket),
 		After:     p.after(s),
 		NotYet:    p.Unbuilt(s),
+		Notes:     p.Notes(s),
 	}
 }
 
@@ -139,67 +149,6 @@ func grants(g Grant) string {
 		return "the sealed IAM user " + g.Name
 	}
 	return "the permission set " + g.Name
-}
-
-func lasting(s Scenario) string {
-	if s.MaxDuration == 0 {
-		return "It is open until its keys and password are rotated."
-	}
-	out := "It lasts " + Span(s.MaxDuration) + " at most"
-	var offered []string
-	for _, d := range s.Durations {
-		offered = append(offered, Span(d))
-	}
-	if len(offered) > 1 {
-		out += "; the form offers " + listed(offered, "and")
-	}
-	if s.MaxExtensions > 0 {
-		out += fmt.Sprintf("; it can be extended %s, to %s in all", times(s.MaxExtensions), Span(s.MaxTotal))
-	}
-	return out + "."
-}
-
-func times(n int) string {
-	if n == 1 {
-		return "once"
-	}
-	return fmt.Sprintf("%d times", n)
-}
-
-// ends says what takes access away, and what nothing can take away at once.
-func ends(s Scenario, stand Ends) (out []string) {
-	switch s.Grant.Kind {
-	case GrantSealedUser:
-		return []string{"Only the rotation of its keys and password ends it."}
-	case GrantIAMRole:
-		return []string{"IAM refuses the session after its end, by a deny in the role and by the trust statement.",
-			"The bot takes both the trust and the session away. No schedule can act in another account."}
-	case GrantGroup:
-		out = []string{"The bot removes the membership and verifies it.", schedule(stand),
-			"AWS may take up to an hour to follow."}
-		return out
-	}
-	out = append(out, "The bot takes the assignment away and verifies it.")
-	if stand.SSM {
-		out = append(out, "It ends live SSM sessions.")
-	}
-	out = append(out, schedule(stand))
-	switch {
-	case !stand.Guard || s.Guard == GuardNone:
-		out = append(out, "There is no guard: credentials that are out work until they expire.")
-	case s.Guard == GuardClosed:
-		out = append(out, "The guard makes IAM refuse the session after its end, and at any time whoever has no live session.")
-	default:
-		out = append(out, "The guard makes IAM refuse the session after its end.")
-	}
-	return append(out, "An open database connection or an EKS token may outlive it, by an hour at most.")
-}
-
-func schedule(stand Ends) string {
-	if stand.Schedules {
-		return "An EventBridge schedule does so if the bot is gone."
-	}
-	return "No schedule stands by: if the bot is gone, so is this end."
 }
 
 func (p *Policy) after(s Scenario) (out []string) {
@@ -234,10 +183,35 @@ func (p *Policy) ExplainPerson(who Person) PersonExplanation {
 		case what != "":
 			out.Not = append(out.Not, OfferRefusal{s.Name, s.Title, "It is not yet offered: " + what + " is not built yet."})
 		default:
-			out.Offers = append(out.Offers, OfferExplanation{s.Name, s.Title, s.Accounts, lasting(s), p.word(s)})
+			p.offer(&out, s, who)
 		}
 	}
 	return out
+}
+
+// offer adds a scenario that somebody is eligible for, where they can be given it, and why not elsewhere.
+func (p *Policy) offer(out *PersonExplanation, s Scenario, who Person) {
+	o := OfferExplanation{Scenario: s.Name, Title: s.Title, Along: p.alongWords(s), Lasts: p.lasting(s), Approval: p.word(s)}
+	places := s.Accounts
+	if len(places) == 0 {
+		places = []string{""}
+	}
+	last := Verdict{}
+	for _, a := range places {
+		v := p.obtains(s, a, who)
+		switch {
+		case !v.OK:
+			last = v
+			o.Not = append(o.Not, v.Why)
+		case a != "":
+			o.Accounts = append(o.Accounts, a)
+		}
+	}
+	if o.Not = once(o.Not); len(o.Not) > 0 && len(o.Accounts) == 0 {
+		out.Not = append(out.Not, OfferRefusal{s.Name, s.Title, last.Why})
+		return
+	}
+	out.Offers = append(out.Offers, o)
 }
 
 // ExplainRequest says what would become of a request, and who could approve it. People in others, if
@@ -252,7 +226,11 @@ func (p *Policy) ExplainRequest(scenario, account string, d time.Duration, who P
 	if !known || !out.Verdict.OK {
 		return out
 	}
-	out.Approval, out.Ends = p.word(s), ends(s, stand)
+	out.Approval, out.Ends = p.word(s), p.ends(s, []string{account}, stand)
+	along, _ := p.Along(s, account, who)
+	for _, c := range along {
+		out.Along = append(out.Along, c.Title)
+	}
 	if !s.Approval.None {
 		asked := p.Approvers(s, who)
 		out.Asked = &asked

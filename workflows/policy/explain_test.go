@@ -31,7 +31,17 @@ func TestExplain(t *testing.T) {
 		"may-alone":   p.ExplainRequest("ec2", "prod-wealth", time.Hour, somebody("dev", "developers"), nil, stand),
 		"may-at-once": p.ExplainRequest("emergency", "prod-cash", 30*time.Minute, somebody("on call", "sre-oncall"), nil, Ends{}),
 		"too-long":    p.ExplainRequest("ec2", "prod-wealth", 9*time.Hour, dev, nil, stand),
-		"unbuilt":     p.ExplainRequest("vpn-prod-cash", "", time.Hour, dev, nil, stand),
+		"group":       p.ExplainRequest("vpn-prod-cash", "", time.Hour, dev, nil, stand),
+		"role":        p.ExplainRequest("admin-role", "prod-wealth", time.Hour, somebody("oncall", "sre-oncall"), nil, stand),
+		"role-alone":  p.ExplainRequest("admin-role", "prod-wealth", time.Hour, somebody("oncall", "sre-oncall"), nil, Ends{}),
+		"unbuilt":     p.ExplainRequest("offline", "prod-wealth", 0, somebody("oncall", "sre-oncall"), nil, stand),
+		"standing":    p.ExplainPerson(somebody("dev", "developers", "wealth-prod")),
+		"oncall":      p.ExplainPerson(somebody("bob", "sre-oncall")),
+		"rich":        rich(t).Explain(stand),
+		"rich-timed":  rich(t).Explain(Ends{Guard: true}),
+		"rich-person": rich(t).ExplainPerson(somebody("dev", "developers")),
+		"rich-stand":  rich(t).ExplainRequest("rds", "prod-wealth", time.Hour, dev, nil, stand),
+		"rich-may":    rich(t).ExplainRequest("ec2", "prod-wealth", time.Hour, dev, nil, stand),
 		"unknown":     p.ExplainRequest("ec\x1b[2J", "", 0, dev, nil, stand),
 	} {
 		var b bytes.Buffer

@@ -50,12 +50,18 @@ func (e Explanation) WriteText(to io.Writer) error {
 		w.line("grants", s.Grants+in(s.Accounts))
 		w.line("approval", s.Approval)
 		w.line("approvers", sets(s.Approvers))
+		w.line("along", strings.Join(s.Along, " "))
+		w.line("assumes", onwardWords(s.MayAssume))
 		w.line("lasts", s.Lasts)
+		w.line("extended", s.Extends)
 		w.line("ends", strings.Join(s.Ends, " "))
 		w.line("ticket", s.Ticket)
 		w.line("after", strings.Join(s.After, " "))
 		if s.NotYet != "" {
 			w.line("not yet", "It asks for "+s.NotYet+", which is not built yet, and is not offered.")
+		}
+		for _, n := range s.Notes {
+			w.line("note", n)
 		}
 	}
 	if len(e.Lockdown) > 0 {
@@ -120,6 +126,10 @@ func (e PersonExplanation) WriteText(to io.Writer) error {
 	for _, o := range e.Offers {
 		fmt.Fprintf(w, "\nmay ask for %s: %s\n", o.Scenario, o.Title)
 		w.line("accounts", some(o.Accounts))
+		for _, why := range o.Not {
+			w.line("but", why)
+		}
+		w.line("along", strings.Join(o.Along, " "))
 		w.line("lasts", o.Lasts)
 		w.line("approval", o.Approval)
 	}

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -159,6 +160,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(data)
 	}
 	f.Add([]byte(many(2)))
+	f.Add([]byte(richText))
 	f.Add([]byte("a: *\x1b0")) // an alias by a name that cannot be seen
 	f.Add([]byte("scenarios:\n  a: &x {approval: *x, grant: [], ticket: , with: [a]}\naccounts: {1: {id: 0x1}}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -193,5 +195,41 @@ func FuzzParse(f *testing.F) {
 		if d := Diff(p, p); len(d) > 0 {
 			t.Fatal(d)
 		}
+		usable(t, p)
 	})
+}
+
+// usable asks a policy everything once: nothing may panic, and what is offered is what may be had.
+func usable(t *testing.T, p *Policy) {
+	if err := p.Explain(Ends{Guard: true, Schedules: true, SSM: true}).WriteText(io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	who := Person{UserID: "u", UserName: "u", Enabled: true, Groups: map[string]bool{}}
+	for _, g := range p.Groups() {
+		who.Groups[g] = true
+		if slices.ContainsFunc(p.GrantedGroups(), func(granted string) bool { return strings.EqualFold(granted, g) }) {
+			t.Fatalf("%q can be granted, and the policy rests on it", g)
+		}
+	}
+	for _, o := range p.Offers(who) {
+		s := o.Scenario
+		account := ""
+		if len(o.Accounts) > 0 {
+			account = o.Accounts[0].Name
+			if rule, ok := p.GuardOf(s.Grant.Name, account); ok != (s.Grant.Kind == GrantPermissionSet) || rule.Closed && s.Guard != GuardClosed {
+				t.Fatalf("%+v", rule)
+			}
+			p.MayAssume(o.Accounts[0].ID)
+		}
+		for _, d := range s.Durations {
+			if v := p.MayRequest(s.Name, account, d, who); !v.OK {
+				t.Fatalf("%s in %q for %v: %+v", s.Name, account, d, v)
+			}
+		}
+		along, v := p.Along(s, account, who)
+		if !v.OK || len(along) > len(p.Scenarios) {
+			t.Fatalf("%+v", v)
+		}
+		p.ExtensionSteps(s, Session{Account: account, Total: time.Minute, Left: time.Hour})
+	}
 }

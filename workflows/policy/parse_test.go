@@ -81,11 +81,11 @@ func TestExample(t *testing.T) {
 		t.Errorf("hash %q", p.Hash)
 	}
 	wantGroups := []string{"grp-forge-developers", "grp-forge-eng-managers", "grp-forge-platform-admins",
-		"grp-forge-platform-leads", "grp-forge-sre-oncall"}
+		"grp-forge-platform-leads", "grp-forge-sre-oncall", "grp-forge-wealth-prod"}
 	if diff := cmp.Diff(wantGroups, p.Groups()); diff != "" {
 		t.Error(diff)
 	}
-	if arn, ok := p.IAMUser("OnCall@forge.example"); !ok || arn != "arn:aws:iam::100000000003:user/oncall" {
+	if arn, ok := p.IAMUser(Person{Email: "OnCall@forge.example"}); !ok || arn != "arn:aws:iam::100000000003:user/oncall" {
 		t.Errorf("IAM user %q %v", arn, ok)
 	}
 }

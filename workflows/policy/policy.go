@@ -38,9 +38,9 @@ type Policy struct {
 	Report         Report            `yaml:"report"`
 	Contacts       []Contact         `yaml:"contacts"`
 
-	// byName finds an account among thousands, which every form does. A Policy that was not made by
-	// Parse has none and is searched.
-	byName map[string]int
+	// byName and byID find an account among thousands, which every form does. A Policy that was not made
+	// by Parse has none and is searched.
+	byName, byID map[string]int
 }
 
 // IdentityCenter says where Identity Center lives.
@@ -281,6 +281,13 @@ func (p *Policy) Account(name string) (Account, bool) {
 
 // AccountByID finds an account by AWS's twelve digits.
 func (p *Policy) AccountByID(id string) (Account, bool) {
+	if p.byID != nil {
+		i, ok := p.byID[id]
+		if !ok {
+			return Account{}, false
+		}
+		return p.Accounts[i], true
+	}
 	for _, a := range p.Accounts {
 		if a.ID == id {
 			return a, true
@@ -289,10 +296,10 @@ func (p *Policy) AccountByID(id string) (Account, bool) {
 	return Account{}, false
 }
 
-// IAMUser finds the IAM user of somebody by e-mail address, whose case does not matter.
-func (p *Policy) IAMUser(email string) (arn string, ok bool) {
+// IAMUser finds the ARN of a person's IAM user by their e-mail address, whose case does not matter.
+func (p *Policy) IAMUser(who Person) (arn string, ok bool) {
 	for mail, arn := range p.IAMUsers {
-		if lower(mail) == lower(email) {
+		if lower(mail) == lower(who.Email) {
 			return arn, true
 		}
 	}

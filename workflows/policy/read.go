@@ -15,7 +15,7 @@ import (
 func Parse(name string, data []byte) (*Policy, error) {
 	sum := sha256.Sum256(data)
 	r := &reader{file: name, effort: 100_000, forms: newForms(), broken: map[string]bool{}, known: map[string]bool{},
-		reserved: map[string]string{}, guards: map[string]Scenario{},
+		reserved: map[string]string{}, guards: map[string]Scenario{}, granted: map[Grant]string{},
 		policy: &Policy{Hash: hex.EncodeToString(sum[:])}}
 	if root := r.document(data); root != nil {
 		r.root(root)
@@ -23,9 +23,9 @@ func Parse(name string, data []byte) (*Policy, error) {
 	if err := r.err(); err != nil {
 		return nil, err
 	}
-	r.policy.byName = map[string]int{}
+	r.policy.byName, r.policy.byID = map[string]int{}, map[string]int{}
 	for i, a := range r.policy.Accounts {
-		r.policy.byName[a.Name] = i
+		r.policy.byName[a.Name], r.policy.byID[a.ID] = i, i
 	}
 	return r.policy, nil
 }
@@ -178,6 +178,10 @@ func (r *reader) readAccounts(f fields) (out []Account) {
 			s.bad("id", quote(a.ID)+" is the id of "+first+" too", "one account has one name")
 		}
 		ids[a.ID] = a.Name
+		if r.accountID.match(k.name) && a.ID != "" && k.name != a.ID {
+			// Accounts are asked for by name or by id; this one would answer for another's.
+			r.fault(k.at, s.path, "looks like the id of another account", "name it in words, or by its own id")
+		}
 		out = append(out, a)
 	}
 	return out

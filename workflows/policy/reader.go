@@ -25,7 +25,8 @@ type reader struct {
 	accounts  []string          // names of the accounts, as in the file
 	known     map[string]bool   // the same, to find one of thousands
 	scenarios []string          // names of the scenarios, as in the file
-	reserved  map[string]string // groups that must not be granted -> where they stand
+	reserved  map[string]string // groups that must not be granted, folded -> where they stand
+	granted   map[Grant]string  // what is granted, folded -> as it was written first
 
 	iamUsersNamed bool                // iam_users has entries, at fault or not
 	guards        map[string]Scenario // by permission set: the first scenario that grants it

@@ -38,7 +38,10 @@ func (r *reader) readScenarios(f fields) (out []Scenario) {
 		titles[sc.Title] = sc.Name
 		out = append(out, sc)
 	}
-	r.rings(out, f)
+	if r.rings(out, f) {
+		r.along(out, f)
+	}
+	r.onwards(out, f)
 	return out
 }
 
@@ -117,13 +120,30 @@ func (r *reader) grant(s fields) (g Grant) {
 		s.bad("grant", "must grant one thing", remedy)
 		return Grant{}
 	}
-	if where, taken := r.reserved[g.Name]; taken && g.Kind == GrantGroup {
-		n.bad("group", quote(g.Name)+" stands in "+where+" too", "a granted group must be one that nothing else rests on")
-	}
+	r.grantee(n, g)
 	if g.Kind == GrantIAMRole && !r.iamUsersNamed {
 		n.bad("iam_role", "can be granted to nobody: iam_users names none", "add the requesters' IAM users to iam_users")
 	}
 	return g
+}
+
+// grantee checks the name of what is granted against the others of the file. Whoever could be granted a
+// group that the policy rests on could grant themselves a say. Names are compared without case: whether
+// AWS tells two such apart is not promised anywhere, and the end of one would be the end of the other.
+func (r *reader) grantee(n fields, g Grant) {
+	if g.Name == "" {
+		return // at fault already
+	}
+	key := string(g.Kind)
+	if where, taken := r.reserved[lower(g.Name)]; taken && g.Kind == GrantGroup {
+		n.bad(key, quote(g.Name)+" stands in "+where+" too", "a granted group must be one that nothing else rests on")
+	}
+	folded := Grant{g.Kind, lower(g.Name)}
+	if first, known := r.granted[folded]; known && first != g.Name {
+		n.bad(key, quote(g.Name)+" differs from "+quote(first)+" in case only", "write them alike, or grant another")
+	} else if !known {
+		r.granted[folded] = g.Name
+	}
 }
 
 func (r *reader) scenarioAccounts(s fields, g Grant) []string {

@@ -46,17 +46,17 @@ func (r *reader) reconcile(f fields) Reconcile {
 	out.Anchors = texts(s.list("anchors", r.group))
 	for name, set := range r.policy.People {
 		for _, g := range set.Groups {
-			r.reserved[g] = "people." + name
+			r.reserved[lower(g)] = "people." + name
 		}
 	}
 	for _, st := range out.Standing {
-		r.reserved[st.Group] = "reconcile.standing"
+		r.reserved[lower(st.Group)] = "reconcile.standing"
 	}
 	for _, g := range out.Anchors {
-		if where, ok := r.reserved[g]; ok {
+		if where, ok := r.reserved[lower(g)]; ok {
 			s.bad("anchors", quote(g)+" stands in "+where+" too", "an anchor must stay empty; use a group of its own")
 		}
-		r.reserved[g] = "reconcile.anchors"
+		r.reserved[lower(g)] = "reconcile.anchors"
 	}
 	return out
 }

@@ -5,6 +5,7 @@
 package awstwin
 
 import (
+	"slices"
 	"sort"
 	"time"
 )
@@ -29,30 +30,39 @@ type principal struct{ kind, id string }
 type target struct{ account, set string }
 
 // assignmentTable keeps the assignments by both of the questions that are asked: who may in this account and set, and
-// where may this principal. Neither walks through all of them, since organisations have many thousands.
+// where may this principal. Neither walks through all of them, since organisations have many thousands. The rows of a
+// target are kept in the order in which they are listed.
 type assignmentTable struct {
-	byTarget    map[target]map[principal]bool
+	byTarget    map[target][]row
 	byPrincipal map[principal]map[target]bool
 }
 
 func newAssignmentTable() assignmentTable {
-	return assignmentTable{map[target]map[principal]bool{}, map[principal]map[target]bool{}}
+	return assignmentTable{map[target][]row{}, map[principal]map[target]bool{}}
 }
 
-func (t *assignmentTable) has(tg target, p principal) bool { return t.byTarget[tg][p] }
+func (t *assignmentTable) has(tg target, p principal) bool { return t.byPrincipal[p][tg] }
+
+// place is where a row of its target stands, or would.
+func (t *assignmentTable) place(r row) int {
+	rows, key := t.byTarget[r.target], r.key()
+	return sort.Search(len(rows), func(i int) bool { return rows[i].key() >= key })
+}
 
 func (t *assignmentTable) add(tg target, p principal) {
-	if t.byTarget[tg] == nil {
-		t.byTarget[tg] = map[principal]bool{}
-	}
 	if t.byPrincipal[p] == nil {
 		t.byPrincipal[p] = map[target]bool{}
 	}
-	t.byTarget[tg][p], t.byPrincipal[p][tg] = true, true
+	t.byPrincipal[p][tg] = true
+	r := row{tg, p}
+	t.byTarget[tg] = slices.Insert(t.byTarget[tg], t.place(r), r)
 }
 
 func (t *assignmentTable) remove(tg target, p principal) (last bool) {
-	delete(t.byTarget[tg], p)
+	if t.has(tg, p) {
+		i := t.place(row{tg, p})
+		t.byTarget[tg] = slices.Delete(t.byTarget[tg], i, i+1)
+	}
 	delete(t.byPrincipal[p], tg)
 	if len(t.byPrincipal[p]) == 0 {
 		delete(t.byPrincipal, p)
@@ -76,13 +86,8 @@ func (t *assignmentTable) ofPrincipal(p principal) []row {
 	return rows
 }
 
-func (t *assignmentTable) ofTarget(tg target) []row {
-	var rows []row
-	for p := range t.byTarget[tg] {
-		rows = append(rows, row{tg, p})
-	}
-	return rows
-}
+// ofTarget is the table's own list, sorted: it is not to be changed, nor kept beyond the next change.
+func (t *assignmentTable) ofTarget(tg target) []row { return t.byTarget[tg] }
 
 func (r row) key() string {
 	return r.account + " " + r.set + " " + r.principal.kind + " " + r.principal.id

@@ -10,6 +10,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	trailtypes "github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
+	"github.com/aws/aws-sdk-go-v2/service/identitystore"
+	storetypes "github.com/aws/aws-sdk-go-v2/service/identitystore/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssoadmin"
 	"github.com/aws/aws-sdk-go-v2/service/ssoadmin/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -138,6 +140,41 @@ func TestGroupsLag(t *testing.T) {
 	w.AddMember("grp-oncall", w.bob)
 	if len(w.Access(w.bob)) != 0 {
 		t.Error("a disabled user has access")
+	}
+	store, in := identitystore.NewFromConfig(bot(w.Organization)), &identitystore.CreateGroupMembershipInput{IdentityStoreId: aws.String(w.IdentityStoreID()),
+		GroupId: &w.oncall, MemberId: &storetypes.MemberIdMemberUserId{Value: w.carol}}
+	join := func() *string {
+		t.Helper()
+		m, err := store.CreateGroupMembership(ctxOf(t), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.MembershipId
+	}
+	leave := func(id *string) {
+		t.Helper()
+		if _, err := store.DeleteGroupMembership(ctxOf(t), &identitystore.DeleteGroupMembershipInput{IdentityStoreId: in.IdentityStoreId, MembershipId: id}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := join()
+	if len(w.Access(w.carol)) != 0 {
+		t.Error("a new member got in at once")
+	}
+	leave(first)
+	w.skip(30 * time.Minute)
+	if len(w.Access(w.carol)) != 0 {
+		t.Error("somebody who had left before AWS saw them join got in")
+	}
+	second := join()
+	w.skip(time.Hour)
+	if len(w.Access(w.carol)) != 1 {
+		t.Error("not in after an hour")
+	}
+	leave(second)
+	join()
+	if len(w.Access(w.carol)) != 1 {
+		t.Error("out, though AWS has not seen them leave")
 	}
 }
 

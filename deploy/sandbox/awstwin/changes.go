@@ -6,6 +6,7 @@
 package awstwin
 
 import (
+	"container/heap"
 	"sort"
 	"strings"
 	"time"
@@ -32,6 +33,7 @@ const (
 // change is an asynchronous creation, deletion or provisioning: accepted at created, decided at due.
 type change struct {
 	row
+	seq     uint64 // in the order they were accepted
 	id      string
 	kind    string // create, delete, provision
 	created time.Time
@@ -43,46 +45,75 @@ type change struct {
 // keptChanges is how many finished changes the status lists remember.
 const keptChanges = 20_000
 
+// changeLog keeps what is under way by its time, and counts it by what the limits ask about: nothing here walks through all of it.
 type changeLog struct {
 	byID       map[string]*change
 	order      []*change
-	pending    []*change
+	pending    changeQueue
+	rows       map[row]int    // under way, by assignment
+	accounts   map[string]int // and by account
+	creates    int            // and those that are creations
+	seq        uint64
 	nextAsync  bool // which form the next deletion of a missing assignment takes
 	nextReason string
 	failNext   map[string]int
 }
 
+// changeQueue has the change that ends first on top; of two that end at once, the one that was accepted first.
+type changeQueue []*change
+
+func (q changeQueue) Len() int { return len(q) }
+func (q changeQueue) Less(i, j int) bool {
+	if q[i].due.Equal(q[j].due) {
+		return q[i].seq < q[j].seq
+	}
+	return q[i].due.Before(q[j].due)
+}
+func (q changeQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+
+// Push and Pop are heap.Interface's.
+func (q *changeQueue) Push(x any) { *q = append(*q, x.(*change)) }
+
+// Pop takes the last element, as heap.Interface wants it.
+func (q *changeQueue) Pop() any {
+	old := *q
+	c := old[len(old)-1]
+	*q = old[:len(old)-1]
+	return c
+}
+
 func newChangeLog() changeLog {
-	return changeLog{byID: map[string]*change{}, failNext: map[string]int{}}
+	return changeLog{byID: map[string]*change{}, rows: map[row]int{}, accounts: map[string]int{}, failNext: map[string]int{}}
 }
 
 func (l *changeLog) nextDue(now time.Time) *change {
-	var first *change
-	for _, c := range l.pending {
-		if !c.due.After(now) && (first == nil || c.due.Before(first.due)) {
-			first = c
-		}
+	if len(l.pending) == 0 || l.pending[0].due.After(now) {
+		return nil
 	}
-	return first
+	return l.pending[0]
 }
 
-// busy says whether a change is under way that fits.
-func (l *changeLog) busy(fits func(*change) bool) int {
-	n := 0
-	for _, c := range l.pending {
-		if fits(c) {
-			n++
-		}
+// count keeps the numbers of what is under way. by is 1 or -1.
+func (l *changeLog) count(c *change, by int) {
+	if c.kind == "create" {
+		l.creates += by
 	}
-	return n
+	if l.rows[c.row] += by; l.rows[c.row] == 0 {
+		delete(l.rows, c.row)
+	}
+	if l.accounts[c.account] += by; l.accounts[c.account] == 0 {
+		delete(l.accounts, c.account)
+	}
 }
 
 func (o *Organization) begin(kind string, r row, now time.Time) *change {
-	c := &change{row: r, id: o.uuid(), kind: kind, created: now, due: now.Add(o.cfg.Async), status: inProgress}
 	l := &o.changes
+	l.seq++
+	c := &change{row: r, seq: l.seq, id: o.uuid(), kind: kind, created: now, due: now.Add(o.cfg.Async), status: inProgress}
 	l.byID[c.id] = c
 	l.order = append(l.order, c)
-	l.pending = append(l.pending, c)
+	heap.Push(&l.pending, c)
+	l.count(c, 1)
 	if len(l.order) > keptChanges {
 		for _, old := range l.order[:keptChanges/10] {
 			if old.status != inProgress {
@@ -103,15 +134,11 @@ func (o *Organization) FailAsyncNext(kind, reason string, n int) {
 	o.changes.nextReason = reason
 }
 
-// finish decides a change at its due time. Lock held.
-func (o *Organization) finish(c *change) {
+// finish decides the change that ends first, at its due time. Lock held.
+func (o *Organization) finish() {
 	l := &o.changes
-	for i, p := range l.pending {
-		if p == c {
-			l.pending = append(l.pending[:i:i], l.pending[i+1:]...)
-			break
-		}
-	}
+	c := heap.Pop(&l.pending).(*change)
+	l.count(c, -1)
 	c.reason = o.refusal(c)
 	if l.failNext[c.kind] > 0 {
 		l.failNext[c.kind]--
@@ -159,6 +186,13 @@ func (o *Organization) refusal(c *change) string {
 	return ""
 }
 
+// underWay are the changes that have not ended, in the order they were accepted.
+func (l *changeLog) underWay() []*change {
+	all := append([]*change(nil), l.pending...)
+	sort.Slice(all, func(i, j int) bool { return all[i].seq < all[j].seq })
+	return all
+}
+
 // Operation is a change that Identity Center has been asked for.
 type Operation struct {
 	Assignment
@@ -175,10 +209,9 @@ func (o *Organization) InFlight() []Operation {
 	defer o.mu.Unlock()
 	o.settle(o.cfg.Now())
 	var all []Operation
-	for _, c := range o.changes.pending {
+	for _, c := range o.changes.underWay() {
 		all = append(all, o.operation(c))
 	}
-	sort.SliceStable(all, func(i, j int) bool { return all[i].Created.Before(all[j].Created) })
 	return all
 }
 

@@ -46,6 +46,12 @@ type group struct {
 type membership struct {
 	id, group, user string
 	created         time.Time
+	settled         bool // it opens sessions from the beginning, whatever Config.GroupLag
+}
+
+// reaches says whether a membership opens sessions by now: AWS takes up to an hour over changes of groups.
+func (m *membership) reaches(now time.Time, lag time.Duration) bool {
+	return m.settled || !now.Before(m.created.Add(lag))
 }
 
 type directory struct {
@@ -102,7 +108,7 @@ func (o *Organization) DeleteUser(id string) {
 	defer o.mu.Unlock()
 	o.settle(o.cfg.Now())
 	for _, m := range o.dir.ofUser[id] {
-		o.dir.removeMembership(m, o.cfg.Now())
+		o.removeMembership(m, o.cfg.Now())
 	}
 	delete(o.dir.users, id)
 	o.dir.index()
@@ -150,6 +156,7 @@ func (o *Organization) Groups() []Group {
 }
 
 // AddGroup adds a group with members (user ids) and returns its id. A group of that name that is there already gets the members.
+// They are members from the beginning: Config.GroupLag is not for them.
 func (o *Organization) AddGroup(name string, members ...string) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -160,7 +167,7 @@ func (o *Organization) AddGroup(name string, members ...string) string {
 		o.dir.groups[g.id] = g
 	}
 	for _, m := range members {
-		o.addMember(g, m)
+		o.dir.memberships[o.addMember(g, m)].settled = true
 	}
 	o.changed()
 	return g.id
@@ -176,7 +183,7 @@ func (o *Organization) DeleteGroup(group string) {
 		return
 	}
 	for _, m := range g.members {
-		o.dir.removeMembership(m, o.cfg.Now())
+		o.removeMembership(m, o.cfg.Now())
 	}
 	delete(o.dir.groups, g.id)
 	if !o.cfg.OrphanRows {
@@ -204,7 +211,7 @@ func (o *Organization) RemoveMember(group, user string) {
 	defer o.mu.Unlock()
 	o.settle(o.cfg.Now())
 	if g := o.dir.findGroup(group); g != nil {
-		o.dir.removeMembership(g.members[user], o.cfg.Now())
+		o.removeMembership(g.members[user], o.cfg.Now())
 	}
 	o.changed()
 }
@@ -213,7 +220,11 @@ func (o *Organization) addMember(g *group, userID string) string {
 	if id := g.members[userID]; id != "" {
 		return id
 	}
-	m := &membership{id: o.uuid(), group: g.id, user: userID, created: o.cfg.Now()}
+	now := o.moment()
+	m := &membership{id: o.uuid(), group: g.id, user: userID, created: now}
+	if at, left := g.left[userID]; left && now.Before(at.Add(o.cfg.GroupLag)) {
+		m.settled = true // the access portal has not seen them leave
+	}
 	o.dir.memberships[m.id] = m
 	g.members[userID] = m.id
 	delete(g.left, userID)
@@ -224,14 +235,17 @@ func (o *Organization) addMember(g *group, userID string) string {
 	return m.id
 }
 
-func (d *directory) removeMembership(id string, now time.Time) {
+func (o *Organization) removeMembership(id string, now time.Time) {
+	d := &o.dir
 	m := d.memberships[id]
 	if m == nil {
 		return
 	}
 	g := d.groups[m.group]
 	delete(g.members, m.user)
-	g.left[m.user] = now
+	if m.reaches(now, o.cfg.GroupLag) {
+		g.left[m.user] = now
+	}
 	delete(d.ofUser[m.user], m.group)
 	delete(d.memberships, id)
 }
@@ -281,9 +295,14 @@ func (d *directory) index() {
 	}
 }
 
-// groupsOf are the groups through which a user has access now: those of today, and those left less than lag ago.
+// groupsOf are the groups through which a user has access now: those joined at least lag ago, and those left less than lag ago.
 func (d *directory) groupsOf(userID string, now time.Time, lag time.Duration) []string {
-	ids := slices.Collect(maps.Keys(d.ofUser[userID]))
+	var ids []string
+	for id, m := range d.ofUser[userID] {
+		if d.memberships[m].reaches(now, lag) {
+			ids = append(ids, id)
+		}
+	}
 	if lag > 0 {
 		for id, g := range d.groups {
 			if at, ok := g.left[userID]; ok && now.Before(at.Add(lag)) {

@@ -55,7 +55,13 @@ func (o *Organization) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeError(w, c, unknownOperation(c))
 		return
 	}
+	if stopped := o.pass(Arrived, c, nil); stopped != nil {
+		o.noteRefusal(c, cred, stopped)
+		writeError(w, c, stopped)
+		return
+	}
 	out, aerr, drop := o.serve(c, cred)
+	o.pass(Done, c, aerr)
 	if drop == dropReply {
 		panic(http.ErrAbortHandler) // the connection is cut; net/http does not log this one
 	}
@@ -65,9 +71,10 @@ func (o *Organization) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if aerr != nil {
 		writeError(w, c, aerr)
-		return
+	} else {
+		writeAnswer(w, c, out)
 	}
-	writeAnswer(w, c, out)
+	o.answered(w, c, aerr)
 }
 
 func unknownOperation(c *call) *Error {

@@ -6,6 +6,7 @@ package awstwin
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -26,30 +27,12 @@ type managedPolicy struct {
 	versions            []*policyVersion
 	def                 int // number of the default version
 	next                int
-	history             []defaultChange
-}
-
-// defaultChange is when a version became the default one; it takes effect Config.IAMLag later.
-type defaultChange struct {
-	at     time.Time
-	policy *namedPolicy
+	history             timeline // of default versions
 }
 
 func (p *managedPolicy) makeDefault(v *policyVersion, now time.Time) {
 	p.def, p.updated = v.n, now
-	p.history = append(p.history, defaultChange{now, v.policy})
-}
-
-// effective is the document that decides at a time: IAM is eventually consistent, and a new version reaches the sessions
-// some seconds after CreatePolicyVersion has returned. The first version holds at once.
-func (p *managedPolicy) effective(now time.Time, lag time.Duration) *namedPolicy {
-	for i := len(p.history) - 1; i > 0; i-- {
-		if !p.history[i].at.Add(lag).After(now) {
-			p.history = p.history[i:] // what is older decides nothing any more
-			return p.history[0].policy
-		}
-	}
-	return p.history[0].policy
+	p.history.write(now, v.policy)
 }
 
 type policyVersion struct {
@@ -109,6 +92,19 @@ func (o *Organization) Policy(accountID, name string) string {
 	return ""
 }
 
+// Policies are the names of an account's customer managed policies, with their paths where they have one, sorted.
+func (o *Organization) Policies(accountID string) []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
+	var names []string
+	for _, p := range o.must(accountID).policies {
+		names = append(names, strings.TrimPrefix(p.path+p.name, "/"))
+	}
+	slices.Sort(names)
+	return names
+}
+
 func (o *Organization) newPolicy(accountID string, ref customerRef) *managedPolicy {
 	now := o.cfg.Now()
 	p := &managedPolicy{arn: ref.arn(accountID), name: ref.Name, path: ref.Path, id: o.unique("ANPA"), created: now, updated: now}
@@ -155,12 +151,28 @@ func createPolicy(c *call) (any, error) {
 	}
 	p := c.org.newPolicy(c.who.account, ref)
 	p.add(doc, c.at, true)
-	return []node{p.node("Policy")}, nil
+	return []node{c.account().node(p, "Policy")}, nil
 }
 
-func (p *managedPolicy) node(name string) node {
+// attachments counts the roles and users that have a policy attached; a boundary is not an attachment.
+func (a *account) attachments(arn string) int {
+	n := 0
+	for _, r := range a.roles {
+		if slices.Contains(r.attached, arn) {
+			n++
+		}
+	}
+	for _, u := range a.users {
+		if slices.Contains(u.attached, arn) {
+			n++
+		}
+	}
+	return n
+}
+
+func (a *account) node(p *managedPolicy, name string) node {
 	return el(name, val("PolicyName", p.name), val("PolicyId", p.id), val("Arn", p.arn), val("Path", p.path),
-		val("DefaultVersionId", fmt.Sprintf("v%d", p.def)), val("AttachmentCount", 0), val("IsAttachable", true),
+		val("DefaultVersionId", fmt.Sprintf("v%d", p.def)), val("AttachmentCount", a.attachments(p.arn)), val("IsAttachable", true),
 		val("CreateDate", stamp(p.created)), val("UpdateDate", stamp(p.updated)))
 }
 
@@ -177,7 +189,7 @@ func getPolicy(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []node{p.node("Policy")}, nil
+	return []node{c.account().node(p, "Policy")}, nil
 }
 
 func listPolicies(c *call) (any, error) {
@@ -193,7 +205,7 @@ func listPolicies(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append([]node{list("Policies", "member", all, func(p *managedPolicy) []node { return p.node("").kids })}, tail...), nil
+	return append([]node{list("Policies", "member", all, func(p *managedPolicy) []node { return c.account().node(p, "").kids })}, tail...), nil
 }
 
 // iamPage cuts a page as IAM does it: MaxItems and Marker, 100 by default, 1,000 at most.

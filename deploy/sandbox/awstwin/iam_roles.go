@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"breakglass/deploy/sandbox/awstwin/iam"
 )
 
 // iamService is IAM of the caller's account; it has one endpoint, and its events are in us-east-1.
@@ -104,7 +106,29 @@ func (c *call) trust(name, text string) (*namedPolicy, error) {
 	if err != nil {
 		return nil, fail("MalformedPolicyDocument", "%v", err)
 	}
+	if arn := c.org.unknownPrincipal(p.doc); arn != "" {
+		return nil, fail("MalformedPolicyDocument", "Invalid principal in policy: \"AWS\":%q", arn)
+	}
 	return p, nil
+}
+
+// unknownPrincipal is a user or role that a trust policy names and that is not there, which IAM refuses; "" where there is none. Of accounts
+// that the twin does not have it knows nothing.
+func (o *Organization) unknownPrincipal(doc *iam.Document) string {
+	for _, s := range doc.Statements {
+		for _, arn := range s.Principals.AWS {
+			parts := splitARN(arn)
+			if parts == nil || parts[2] != "iam" || o.accounts[parts[4]] == nil {
+				continue
+			}
+			kind, _, _ := strings.Cut(parts[5], "/")
+			user := o.accounts[parts[4]].users[arn[strings.LastIndexByte(arn, '/')+1:]]
+			if kind == "user" && user == nil || kind == "role" && o.roleByARN(arn) == nil {
+				return arn
+			}
+		}
+	}
+	return ""
 }
 
 func createRole(c *call) (any, error) {
@@ -177,7 +201,7 @@ func updateTrust(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.trust = trust
+	r.putTrust(trust, c.at)
 	return nil, nil
 }
 
@@ -201,7 +225,7 @@ func putRolePolicy(c *call) (any, error) {
 	if total > roleInlineSize {
 		return nil, fail("LimitExceeded", "Maximum policy size of %d bytes exceeded for role %s", roleInlineSize, r.name).status(409)
 	}
-	r.inline[name] = p
+	r.putInline(name, p, c.at)
 	return nil, nil
 }
 
@@ -242,7 +266,7 @@ func deleteRolePolicy(c *call) (any, error) {
 	if r.inline[name] == nil {
 		return nil, noEntity("The role policy with name %s cannot be found.", name)
 	}
-	delete(r.inline, name)
+	r.putInline(name, nil, c.at)
 	return nil, nil
 }
 

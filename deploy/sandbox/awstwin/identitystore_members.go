@@ -122,6 +122,6 @@ func deleteMembership(c *call, in *membershipInput) (any, error) {
 	if c.org.dir.memberships[in.MembershipId] == nil {
 		return nil, missing("GROUP_MEMBERSHIP", "GROUP_MEMBERSHIP")
 	}
-	c.org.dir.removeMembership(in.MembershipId, c.at)
+	c.org.removeMembership(in.MembershipId, c.at)
 	return empty{}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,11 +34,14 @@ type Config struct {
 	TrailDelay time.Duration
 	// MissingDelete chooses how the deletion of a missing assignment is answered; AWS is seen to do both.
 	MissingDelete MissingDelete
-	// GroupLag is how long a removed group membership still opens new sessions (AWS: up to an hour). Default none.
+	// GroupLag is how long a new group membership does not open sessions yet, and a removed one still does (AWS: up to an
+	// hour). Default none.
 	GroupLag time.Duration
-	// IAMLag is how long a new version of a customer managed policy takes to bear on sessions ("might take a few minutes",
-	// usually seconds). Default none.
+	// IAMLag is how long a new version of a customer managed policy, and a changed inline or trust policy of a role, takes to
+	// bear on requests ("might take a few minutes", usually seconds). Default none.
 	IAMLag time.Duration
+	// ScheduleLate is how far into its minute a schedule fires: EventBridge Scheduler is precise to 60 s. Default none.
+	ScheduleLate time.Duration
 	// LenientRoleKeys lets keys from sts:AssumeRole outlive their expiration. For a sandbox whose clock is skipped while the
 	// SDK of the bot keeps its own and caches keys by it. Keys of people always expire.
 	LenientRoleKeys bool
@@ -89,12 +93,16 @@ type Organization struct {
 	cfg      Config
 	services map[string]*service
 
-	mu      sync.Mutex // guards everything below
-	ids     *rand.Rand
-	orgID   string
-	seq     uint64 // numbers events and journal lines in the order they happened
-	keys    map[string]*identity
-	portals map[string]*portalSession
+	interceptor atomic.Pointer[func(Moment, Passing) Order]
+	passed      atomic.Uint64
+
+	mu       sync.Mutex // guards everything below
+	ids      *rand.Rand
+	orgID    string
+	settling time.Time // when what is being done was due; zero: nothing is
+	seq      uint64    // numbers events and journal lines in the order they happened
+	keys     map[string]*identity
+	portals  map[string]*portalSession
 
 	accounts  map[string]*account
 	buckets   map[string]*bucket // S3 names are global
@@ -262,7 +270,7 @@ func (o *Organization) SetMissingDelete(m MissingDelete) {
 	o.cfg.MissingDelete = m
 }
 
-// SetGroupLag changes how long a removed membership still opens new sessions.
+// SetGroupLag changes how long changes of groups take to reach the access portal.
 func (o *Organization) SetGroupLag(d time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

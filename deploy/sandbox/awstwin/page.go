@@ -19,6 +19,25 @@ type paging struct {
 // page cuts one page out of a list. The token carries the key of the last item given, so that items which come or go
 // between two pages neither repeat nor hide others; it is bound to the question that it was given for.
 func page[T any](items []T, key func(T) string, p paging, limit int, question string, bad func() *Error) ([]T, string, error) {
+	type keyed struct {
+		key  string
+		item T
+	}
+	all := make([]keyed, len(items))
+	for i, item := range items {
+		all[i] = keyed{key(item), item}
+	}
+	sort.SliceStable(all, func(i, j int) bool { return all[i].key < all[j].key })
+	all, next, err := pageSorted(all, func(k keyed) string { return k.key }, p, limit, question, bad)
+	items = items[:0]
+	for _, k := range all {
+		items = append(items, k.item)
+	}
+	return items, next, err
+}
+
+// pageSorted is page for items that are in the order of their keys; it looks at no more of them than it must.
+func pageSorted[T any](items []T, key func(T) string, p paging, limit int, question string, bad func() *Error) ([]T, string, error) {
 	size := p.MaxResults
 	switch {
 	case size == 0:
@@ -28,13 +47,12 @@ func page[T any](items []T, key func(T) string, p paging, limit int, question st
 	case size > limit:
 		return nil, "", invalid("maxResults", fmt.Sprint(size), fmt.Sprintf("Member must have value less than or equal to %d", limit))
 	}
-	sort.SliceStable(items, func(i, j int) bool { return key(items[i]) < key(items[j]) })
 	if p.NextToken != "" {
 		last, ok := openToken(p.NextToken, question)
 		if !ok {
 			return nil, "", bad()
 		}
-		items = items[sort.Search(len(items), func(i int) bool { return key(items[i]) > last }):]
+		items = items[sort.Search(len(items), func(i int) bool { return key(items[i]) >= last }):]
 	}
 	if len(items) <= size {
 		return items, "", nil

@@ -15,9 +15,11 @@ import (
 type role struct {
 	name, path, arn, id, account string
 	trust                        *namedPolicy
+	trusts                       timeline // of trust, once it was changed
 	inline                       map[string]*namedPolicy
-	attached                     []string // ARNs of managed policies, AWS's and the account's own
-	boundary                     string   // ARN, or ""
+	past                         map[string]*timeline // of inline, by name, once they were changed
+	attached                     []string             // ARNs of managed policies, AWS's and the account's own
+	boundary                     string               // ARN, or ""
 	boundaryDoc                  *namedPolicy
 	maxSession                   time.Duration
 	created                      time.Time
@@ -45,8 +47,8 @@ func (o *Organization) SetRole(accountID, name, trust string, policies map[strin
 	if r == nil {
 		r = o.newRole(a, name, "/")
 	}
-	r.trust = mustPolicy("trust policy of "+name, trust)
-	r.inline = map[string]*namedPolicy{}
+	r.trust, r.trusts = mustPolicy("trust policy of "+name, trust), nil
+	r.inline, r.past = map[string]*namedPolicy{}, nil
 	for n, text := range policies {
 		r.inline[n] = mustPolicy(n, text)
 	}
@@ -63,10 +65,20 @@ func (o *Organization) SetRoleMaxSession(accountID, name string, d time.Duration
 	}
 }
 
+// SetRoleBoundary gives a role a customer managed policy of its account (by name, which may carry a path) as its permissions boundary.
+func (o *Organization) SetRoleBoundary(accountID, name, policy string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
+	if r := o.must(accountID).roles[name]; r != nil {
+		r.boundary = splitPath(policy).arn(accountID)
+	}
+}
+
 func (o *Organization) newRole(a *account, name, path string) *role {
 	o.seq++
 	r := &role{name: name, path: path, arn: "arn:aws:iam::" + a.id + ":role" + path + name, id: o.unique("AROA"), account: a.id,
-		inline: map[string]*namedPolicy{}, maxSession: time.Hour, created: o.cfg.Now(), seq: o.seq}
+		inline: map[string]*namedPolicy{}, maxSession: time.Hour, created: o.moment(), seq: o.seq}
 	a.roles[name] = r
 	return r
 }
@@ -84,6 +96,28 @@ func (o *Organization) Roles(accountID string) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// RolePolicy is an inline policy of a role as it was last written, as JSON; empty where there is none.
+func (o *Organization) RolePolicy(accountID, role, policy string) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
+	if r := o.must(accountID).roles[role]; r != nil && r.inline[policy] != nil {
+		return r.inline[policy].text
+	}
+	return ""
+}
+
+// RoleTrust is the trust policy of a role as it was last written, as JSON; empty where there is no such role.
+func (o *Organization) RoleTrust(accountID, role string) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
+	if r := o.must(accountID).roles[role]; r != nil {
+		return r.trust.text
+	}
+	return ""
 }
 
 // reservedRole is the role of a permission set in an account; nil where nobody has it assigned.
@@ -146,28 +180,28 @@ func (o *Organization) documents(who *identity) (identity, boundary []*iam.Docum
 	switch {
 	case who.role != nil:
 		r := who.role
-		identity = o.policyDocs(r.account, r.inline, r.attached)
+		identity = append(r.inlineDocs(o.moment(), o.cfg.IAMLag), o.attachedDocs(r.account, r.attached)...)
 		if r.boundary != "" {
-			return identity, o.policyDocs(r.account, nil, []string{r.boundary}), true
+			return identity, o.attachedDocs(r.account, []string{r.boundary}), true
 		}
 		if r.boundaryDoc != nil {
 			return identity, []*iam.Document{r.boundaryDoc.doc}, true
 		}
 	case who.user != nil:
 		u := who.user
-		identity = o.policyDocs(who.account, u.inline, u.attached)
+		for _, p := range u.inline {
+			identity = append(identity, p.doc)
+		}
+		identity = append(identity, o.attachedDocs(who.account, u.attached)...)
 	}
 	return identity, nil, false
 }
 
-func (o *Organization) policyDocs(accountID string, inline map[string]*namedPolicy, attached []string) []*iam.Document {
+func (o *Organization) attachedDocs(accountID string, attached []string) []*iam.Document {
 	var docs []*iam.Document
-	for _, p := range inline {
-		docs = append(docs, p.doc)
-	}
 	for _, arn := range attached {
 		if p := o.accounts[accountID].policies[arn]; p != nil {
-			docs = append(docs, p.effective(o.cfg.Now(), o.cfg.IAMLag).doc)
+			docs = append(docs, p.history.decides(o.moment(), o.cfg.IAMLag).doc)
 		} else if strings.HasPrefix(arn, "arn:aws:iam::aws:policy/") {
 			if doc := awsManaged(arn); doc != nil {
 				docs = append(docs, doc)

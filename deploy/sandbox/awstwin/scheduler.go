@@ -128,7 +128,7 @@ func createSchedule(c *call, in *scheduleInput) (any, error) {
 		return nil, err
 	}
 	s := &schedule{key: key, arn: c.place().arn("scheduler", "schedule/"+key.group+"/"+key.name), in: *in, due: due, created: c.at, modified: c.at}
-	t.put(s)
+	t.put(s, c.org.cfg.ScheduleLate)
 	c.trail.response = map[string]any{"scheduleArn": s.arn}
 	return map[string]any{"ScheduleArn": s.arn}, nil
 }
@@ -161,7 +161,7 @@ func updateSchedule(c *call, in *scheduleInput) (any, error) {
 		return nil, err
 	}
 	s.in, s.due, s.modified, s.done = *in, due, c.at, false
-	c.org.schedules.put(s)
+	c.org.schedules.put(s, c.org.cfg.ScheduleLate)
 	return map[string]any{"ScheduleArn": s.arn}, nil
 }
 
@@ -244,7 +244,7 @@ func (t *scheduleTarget) check(c *call) error {
 		return fail("ValidationException", "Cross-account pass role is not allowed.")
 	}
 	r := c.org.roleByARN(t.RoleArn)
-	if r == nil || !trustsService(r, "scheduler.amazonaws.com") {
+	if r == nil || !c.org.lends(r, c.scheduleKey()) {
 		return fail("ValidationException", "The execution role you provide must allow AWS EventBridge Scheduler to assume the role.")
 	}
 	if p := t.RetryPolicy; p != nil {

@@ -71,10 +71,11 @@ func newScheduleTable() scheduleTable {
 	return scheduleTable{byKey: map[scheduleKey]*schedule{}, groups: map[scheduleKey]*scheduleGroup{}}
 }
 
-func (t *scheduleTable) put(s *schedule) {
+// put keeps a schedule, to be fired so much after its time.
+func (t *scheduleTable) put(s *schedule, late time.Duration) {
 	t.byKey[s.key] = s
 	if !s.due.IsZero() {
-		t.enqueue(s, s.due)
+		t.enqueue(s, s.due.Add(late))
 	}
 }
 
@@ -104,36 +105,6 @@ func (t *scheduleTable) nextDue(now time.Time) (*schedule, time.Time) {
 		}
 	}
 	return nil, time.Time{}
-}
-
-// Firing is a schedule that has called its target.
-type Firing struct {
-	At     time.Time
-	Name   string
-	Target string
-	Error  string // code; empty: the API accepted the call
-	Final  bool   // not tried again
-}
-
-// Firings are the calls that schedules have made, oldest first.
-func (o *Organization) Firings() []Firing {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.settle(o.cfg.Now())
-	return append([]Firing(nil), o.schedules.fired...)
-}
-
-// ScheduleNames are the names of all schedules that exist, as group/name.
-func (o *Organization) ScheduleNames() []string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.settle(o.cfg.Now())
-	var names []string
-	for k := range o.schedules.byKey {
-		names = append(names, k.group+"/"+k.name)
-	}
-	sortStrings(names)
-	return names
 }
 
 // fire calls a schedule's target as the schedule's role, in the schedule's account and Region. What the API accepted counts
@@ -197,7 +168,7 @@ func (o *Organization) callTarget(s *schedule, at time.Time) *Error {
 		return fail("UnsupportedTarget", "the twin cannot call %s", s.in.Target.Arn)
 	}
 	r := o.roleByARN(s.in.Target.RoleArn)
-	if r == nil || !trustsService(r, "scheduler.amazonaws.com") {
+	if r == nil || !o.lends(r, s.key) {
 		return fail("AccessDenied", "the role of the schedule cannot be assumed").status(403)
 	}
 	session := "scheduler-" + digest(s.arn)
@@ -231,23 +202,14 @@ func (o *Organization) standing(c *call) *Error {
 	return nil
 }
 
-func trustsService(r *role, service string) bool {
-	d := iam.DecideResource(iam.Request{Action: "sts:AssumeRole", Resource: r.arn, Context: iam.Context{}, Principal: iam.Principal{Service: service}}, r.trust.doc)
-	return d.Allowed || mentions(r, service)
-}
-
-// mentions accepts conditions on aws:SourceAccount and aws:SourceArn, which have no value while the trust is looked at.
-func mentions(r *role, service string) bool {
-	for _, s := range r.trust.doc.Statements {
-		if s.Principals != nil && !s.Deny {
-			for _, p := range s.Principals.Service {
-				if p == service && len(s.Conditions) > 0 {
-					return true
-				}
-			}
-		}
-	}
-	return false
+// lends says whether a role lets Scheduler assume it for a schedule's group, which is what aws:SourceArn names then ("Confused deputy
+// prevention", Scheduler user guide).
+func (o *Organization) lends(r *role, k scheduleKey) bool {
+	ctx := iam.Context{}
+	ctx.Set("aws:SourceAccount", k.account)
+	ctx.Set("aws:SourceArn", "arn:aws:scheduler:"+k.region+":"+k.account+":schedule-group/"+k.group)
+	return iam.DecideResource(iam.Request{Action: "sts:AssumeRole", Resource: r.arn, Context: ctx,
+		Principal: iam.Principal{Service: "scheduler.amazonaws.com"}}, r.trustDoc(o.moment(), o.cfg.IAMLag)).Allowed
 }
 
 // deadLetter puts what could not be delivered into the schedule's queue, where it has one.

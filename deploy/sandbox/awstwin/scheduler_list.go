@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 )
 
 func sortStrings(s []string) { sort.Strings(s) }
@@ -37,6 +38,22 @@ func listSchedules(c *call, _ *empty) (any, error) {
 	return withNext(map[string]any{"Schedules": views}, next), nil
 }
 
+// AddScheduleGroup makes a schedule group in an account and Region; one that is there stays as it is.
+func (o *Organization) AddScheduleGroup(accountID, region, name string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.settle(o.cfg.Now())
+	o.schedules.addGroup(o.must(accountID).in(region), name, o.cfg.Now())
+}
+
+func (t *scheduleTable) addGroup(at *regional, name string, now time.Time) *scheduleGroup {
+	k := scheduleKey{account: at.account, region: at.region, group: name}
+	if t.groups[k] == nil {
+		t.groups[k] = &scheduleGroup{arn: at.arn("scheduler", "schedule-group/"+name), created: now}
+	}
+	return t.groups[k]
+}
+
 func (c *call) groupKey() scheduleKey {
 	return scheduleKey{account: c.who.account, region: c.region, group: c.vars["Name"]}
 }
@@ -46,8 +63,7 @@ func createGroup(c *call, _ *empty) (any, error) {
 	if k.group == "default" || c.org.schedules.groups[k] != nil {
 		return nil, fail("ConflictException", "Schedule group %s already exists.", k.group).status(409)
 	}
-	g := &scheduleGroup{arn: c.place().arn("scheduler", "schedule-group/"+k.group), created: c.at}
-	c.org.schedules.groups[k] = g
+	g := c.org.schedules.addGroup(c.place(), k.group, c.at)
 	return map[string]any{"ScheduleGroupArn": g.arn}, nil
 }
 

@@ -3,6 +3,7 @@ package awstwin_test
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -191,5 +192,39 @@ func TestEverythingInOrder(t *testing.T) {
 	f := w.Firings()
 	if len(f) != 3 || f[0].Name != "bg-1" || f[2].Name != "bg-3" || len(w.Assignments()) != 0 {
 		t.Fatalf("%+v", f)
+	}
+}
+
+// TestTheRoleIsForOneGroup: a role that trusts Scheduler for one group only is of no use to schedules of another.
+func TestTheRoleIsForOneGroup(t *testing.T) {
+	w := newWorld(t, func(c *awstwin.Config) { c.ScheduleLate = 40 * time.Second })
+	w.Assign(w.alice, prod, w.set)
+	c := w.deadMan(t, revokeOnly)
+	group := "arn:aws:scheduler:us-east-1:" + management + ":schedule-group/breakglass"
+	trust := strings.Replace(schedulerTrust, `"aws:SourceAccount":"100000000000"`, `"aws:SourceAccount":"100000000000","aws:SourceArn":"`+group+`"`, 1)
+	w.SetRole(management, "breakglass-scheduler", trust, map[string]string{"revoke": revokeOnly})
+	in := w.revokeAt("bg-1", "2026-11-21T11:00:00")
+	in.GroupName = nil
+	_, err := c.CreateSchedule(ctxOf(t), in)
+	var refused *types.ValidationException
+	if !errors.As(err, &refused) {
+		t.Errorf("in the default group: %v", err)
+	}
+	if _, err = c.CreateSchedule(ctxOf(t), w.revokeAt("bg-1", "2026-11-21T11:00:00")); err != nil {
+		t.Fatal(err)
+	}
+	if all := w.Schedules(); len(all) != 1 || all[0].Group != "breakglass" || !all[0].At.Equal(w.now().Add(time.Hour)) || !all[0].Enabled || !strings.Contains(all[0].Input, w.alice) {
+		t.Errorf("%+v", all)
+	}
+	w.skip(time.Hour + 39*time.Second)
+	if len(w.Firings()) != 0 {
+		t.Error("to the second, which Scheduler does not promise")
+	}
+	w.skip(time.Second)
+	if f := w.Firings(); len(f) != 1 || f[0].Error != "" {
+		t.Errorf("%+v", f)
+	}
+	if flying := w.InFlight(); len(flying) != 1 || flying[0].Kind != "delete" { // to Scheduler that was success
+		t.Errorf("%+v", flying)
 	}
 }

@@ -67,6 +67,7 @@ type call struct {
 	vars     map[string]string
 	ip, ua   string
 	id       string        // request id
+	nr       uint64        // for the interceptor
 	waited   bool          // a long poll that was told to wait has waited enough
 	patience time.Duration // how long it wants to wait, by the real clock
 	trail    trailNotes

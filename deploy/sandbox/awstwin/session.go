@@ -11,14 +11,16 @@ import (
 	"sort"
 	"strings"
 	"time"
+
+	"breakglass/deploy/sandbox/awstwin/iam"
 )
 
-// Session is a person's session of a permission set in an account. Its keys work over HTTP with any AWS client too. It
+// Session is a person's session of a permission set, or of a role, in an account. Its keys work over HTTP with any AWS client too. It
 // lives for the set's session duration, also when the assignment is gone: that is how AWS has it.
 type Session struct {
 	AccessKeyID, SecretAccessKey, SessionToken string
 	Expires                                    time.Time
-	UserID, AccountID, PermissionSet, RoleARN  string
+	UserID, AccountID, PermissionSet, RoleARN  string // the first and third are those of Identity Center, empty where a role was assumed
 
 	org *Organization
 	id  *identity
@@ -75,8 +77,9 @@ func (o *Organization) signIn(userID, accountID, set, how string) (*Session, err
 		o.recordConsoleLogin(c, id)
 	}
 	o.changed()
-	return &Session{AccessKeyID: id.accessKey, SecretAccessKey: id.secret, SessionToken: id.token, Expires: id.expires, UserID: userID,
-		AccountID: accountID, PermissionSet: name, RoleARN: id.role.arn, org: o, id: id, ip: c.ip, ua: c.ua}, nil
+	s := o.sessionOf(id, c)
+	s.PermissionSet = name
+	return s, nil
 }
 
 // recordConsoleLogin writes the console's own event into the member account.
@@ -114,6 +117,23 @@ func (s *Session) Ask(ctx context.Context, a Action) (json.RawMessage, error) {
 		return nil, asError(err)
 	}
 	return jsonOf(out), nil
+}
+
+// RefusedBy is the name of the policy that denies the session everything at this moment, and of the statement, where it has one; empty
+// where none does. Nothing is recorded.
+func (s *Session) RefusedBy() (policy, sid string) {
+	o := s.org
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	at := o.cfg.Now()
+	o.settle(at)
+	// An action of no service: what denies it denies all of them.
+	c := &call{org: o, at: at, who: s.id, svc: &service{prefix: "sandbox"}, op: "Anything", region: o.cfg.Region, ip: s.ip, ua: s.ua}
+	d := iam.Decide(iam.Request{Action: c.action(), Resource: "*", Context: o.requestContext(c)}, o.layers(s.id)...)
+	if !d.Explicit {
+		return "", ""
+	}
+	return d.Policy, d.Sid
 }
 
 func jsonOf(out any) json.RawMessage {

@@ -6,6 +6,7 @@ import "time"
 // seeing what those before it left. There is no goroutine behind it, so hours that are skipped cost nothing and happen
 // in order. Lock held.
 func (o *Organization) settle(now time.Time) {
+	defer func() { o.settling = time.Time{} }()
 	for {
 		change := o.changes.nextDue(now)
 		fire, at := o.schedules.nextDue(now)
@@ -13,10 +14,20 @@ func (o *Organization) settle(now time.Time) {
 		case change == nil && fire == nil:
 			return
 		case fire == nil || (change != nil && !change.due.After(at)):
-			o.finish(change)
+			o.settling = change.due
+			o.finish()
 		default:
+			o.settling = at
 			o.fire(fire, at)
 		}
 		o.changed()
 	}
+}
+
+// moment is the time at which things happen: now, or while what was due is being done, when it was due. Lock held.
+func (o *Organization) moment() time.Time {
+	if !o.settling.IsZero() {
+		return o.settling
+	}
+	return o.cfg.Now()
 }

@@ -61,7 +61,7 @@ func (o *Organization) delegated(c *call, s *permissionSet, accountID string) er
 	if c.who.account == o.cfg.ManagementAccount {
 		return nil
 	}
-	if accountID == o.cfg.ManagementAccount || len(o.rows.byTarget[target{o.cfg.ManagementAccount, s.arn}]) > 0 {
+	if accountID == o.cfg.ManagementAccount || len(o.rows.ofTarget(target{o.cfg.ManagementAccount, s.arn})) > 0 {
 		return fail("AccessDeniedException", "User: %s is not authorized to perform: %s: a delegated administrator cannot manage access to the management account",
 			c.who.arn, c.action())
 	}
@@ -77,8 +77,7 @@ func createAssignment(c *call, in *assignmentInput) (any, error) {
 	if err := o.conflicts(r); err != nil {
 		return nil, err
 	}
-	outstanding := o.changes.busy(func(x *change) bool { return x.kind == "create" })
-	if !o.limits.off && outstanding >= outstandingCreates {
+	if !o.limits.off && o.changes.creates >= outstandingCreates {
 		return nil, fail("ServiceQuotaExceededException", "You have exceeded the limit of %d outstanding CreateAccountAssignment requests", outstandingCreates)
 	}
 	ch := o.begin("create", r, c.at)
@@ -119,10 +118,7 @@ func (o *Organization) refuseMissing() bool {
 // conflicts: a change of the same assignment that is still under way always conflicts; any other in the same account does
 // as long as quotas are on ("number of IAM roles in the account that can be updated at a time: 1").
 func (o *Organization) conflicts(r row) error {
-	n := o.changes.busy(func(x *change) bool {
-		return x.account == r.account && (!o.limits.off || x.row == r)
-	})
-	if n > 0 {
+	if o.changes.rows[r] > 0 || !o.limits.off && o.changes.accounts[r.account] > 0 {
 		return conflict()
 	}
 	return nil
@@ -172,7 +168,7 @@ func provisionSet(c *call, in *provisionInput) (any, error) {
 	}
 	var first *change
 	for _, id := range targets {
-		if len(o.rows.byTarget[target{id, s.arn}]) == 0 {
+		if len(o.rows.ofTarget(target{id, s.arn})) == 0 {
 			return nil, fail("ResourceNotFoundException", "PermissionSet is not provisioned in account %s", id)
 		}
 		if first == nil {

@@ -70,26 +70,24 @@ func (in *statusListInput) list(c *call, kind, member string) (any, error) {
 	if err := in.check(c); err != nil {
 		return nil, err
 	}
-	type numbered struct {
-		n  int
-		ch *change
+	all := c.org.changes.order
+	if in.Filter.Status == inProgress {
+		all = c.org.changes.underWay()
 	}
-	var all []numbered
-	for i, ch := range c.org.changes.order {
-		if ch.kind == kind && (in.Filter.Status == "" || in.Filter.Status == ch.status) {
-			all = append(all, numbered{len(c.org.changes.order) - i, ch})
+	var fits []*change
+	for i := len(all) - 1; i >= 0; i-- {
+		if ch := all[i]; ch.kind == kind && (in.Filter.Status == "" || in.Filter.Status == ch.status) {
+			fits = append(fits, ch)
 		}
 	}
-	key := func(x numbered) string {
-		return fmt.Sprintf("%020d%s", 1<<60-x.ch.created.UnixMilli(), x.ch.id)
-	}
-	all, next, err := page(all, key, in.paging, 100, kind+in.Filter.Status, badToken)
+	key := func(ch *change) string { return fmt.Sprintf("%020d", 1<<62-ch.seq) }
+	fits, next, err := pageSorted(fits, key, in.paging, 100, kind+in.Filter.Status, badToken)
 	if err != nil {
 		return nil, err
 	}
 	views := []any{}
-	for _, x := range all {
-		views = append(views, x.ch.brief())
+	for _, ch := range fits {
+		views = append(views, ch.brief())
 	}
 	return withNext(map[string]any{member: views}, next), nil
 }
@@ -114,8 +112,9 @@ func listAssignments(c *call, in *listAssignmentsInput) (any, error) {
 	return c.org.assignmentPage(c.org.rows.ofTarget(target{in.AccountId, s.arn}), in.paging, "assignments"+in.AccountId+s.arn)
 }
 
+// assignmentPage takes rows that are sorted by their keys.
 func (o *Organization) assignmentPage(rows []row, p paging, question string) (any, error) {
-	rows, next, err := page(rows, row.key, p, 100, question, badToken)
+	rows, next, err := pageSorted(rows, row.key, p, 100, question, badToken)
 	if err != nil {
 		return nil, err
 	}
@@ -163,6 +162,7 @@ func listForPrincipal(c *call, in *forPrincipalInput) (any, error) {
 		}
 		rows = kept
 	}
+	sort.Slice(rows, func(i, j int) bool { return rows[i].key() < rows[j].key() })
 	return o.assignmentPage(rows, in.paging, "principal"+in.PrincipalId+in.Filter.AccountId)
 }
 

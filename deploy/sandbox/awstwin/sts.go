@@ -69,6 +69,15 @@ func stsInvalid(member, value, constraint string) *Error {
 // assumeRole checks the trust policy, as moto does not: a role that is not there and one that does not trust the caller are
 // refused in the same words. A session of a role that assumes another lasts an hour at most (role chaining).
 func assumeRole(c *call) (any, error) {
+	id, err := c.assume()
+	if err != nil {
+		return nil, err
+	}
+	return []node{credentials(id), el("AssumedRoleUser", val("AssumedRoleId", id.userID), val("Arn", id.arn)),
+		opt("SourceIdentity", id.source)}, nil
+}
+
+func (c *call) assume() (*identity, error) {
 	in, err := c.readAssume()
 	if err != nil {
 		return nil, err
@@ -98,8 +107,7 @@ func assumeRole(c *call) (any, error) {
 	}
 	o.issue(id, c.at, in.duration)
 	o.recordAssume(c, r, in, id, nil)
-	return []node{credentials(id), el("AssumedRoleUser", val("AssumedRoleId", id.userID), val("Arn", id.arn)),
-		opt("SourceIdentity", in.source)}, nil
+	return id, nil
 }
 
 func credentials(id *identity) node {
@@ -117,8 +125,8 @@ func (o *Organization) refuseAssume(c *call, r *role, in assumeInput, why string
 }
 
 func (o *Organization) roleByARN(arn string) *role {
-	parts := strings.SplitN(arn, ":", 6)
-	if len(parts) != 6 || o.accounts[parts[4]] == nil {
+	parts := splitARN(arn)
+	if parts == nil || o.accounts[parts[4]] == nil {
 		return nil
 	}
 	r := o.accounts[parts[4]].roles[arn[strings.LastIndexByte(arn, '/')+1:]]
@@ -126,6 +134,14 @@ func (o *Organization) roleByARN(arn string) *role {
 		return nil
 	}
 	return r
+}
+
+// splitARN gives the six parts of an ARN; nil where it is none.
+func splitARN(arn string) []string {
+	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 && parts[0] == "arn" {
+		return parts
+	}
+	return nil
 }
 
 // trusts is empty where the caller may assume the role. Across accounts both sides must allow; within one it is enough that
@@ -144,18 +160,31 @@ func (o *Organization) trusts(c *call, r *role, in assumeInput, mfa bool) string
 		ctx.Set("aws:MultiFactorAuthAge", "1")
 	}
 	req := iam.Request{Action: "sts:AssumeRole", Resource: r.arn, Context: ctx, Principal: c.who.principal()}
-	d := iam.DecideResource(req, r.trust.doc)
+	trust := r.trustDoc(c.at, o.cfg.IAMLag)
+	d := iam.DecideResource(req, trust)
 	if !d.Allowed {
 		return d.Why
 	}
 	if c.who.user != nil && c.who.user.admin {
 		return ""
 	}
-	own := iam.Decide(req, o.layers(c.who)...)
-	if own.Allowed || (!own.Explicit && !d.Delegated && c.who.account == r.account) {
+	layers := o.layers(c.who)
+	own := iam.Decide(req, layers...)
+	switch {
+	case own.Allowed:
+		return ""
+	case own.Explicit || d.Delegated || c.who.account != r.account:
+		return own.Why
+	case c.who.role == nil || len(layers) == 1:
 		return ""
 	}
-	return own.Why
+	// Where the trust names a role, and not this one session of it, its boundary and session policies must allow too.
+	req.Principal.ARNs = []string{c.who.arn}
+	if d = iam.DecideResource(req, trust); d.Allowed && !d.Delegated {
+		return ""
+	}
+	limits := iam.Decide(req, layers[1:]...)
+	return map[bool]string{false: limits.Why}[limits.Allowed]
 }
 
 func (id *identity) principal() iam.Principal {

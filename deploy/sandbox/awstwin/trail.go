@@ -206,7 +206,7 @@ func lower(v any) any {
 
 // recordProvision writes what Identity Center does in a member account by its service-linked role. IAM's events are in us-east-1.
 func (o *Organization) recordProvision(a *account, name string, r *role) {
-	o.write(&event{at: o.cfg.Now().UTC().Truncate(time.Second), account: a.id, region: "us-east-1", source: "iam.amazonaws.com", name: name,
+	o.write(&event{at: o.moment().UTC().Truncate(time.Second), account: a.id, region: "us-east-1", source: "iam.amazonaws.com", name: name,
 		ip: "sso.amazonaws.com", ua: "sso.amazonaws.com", requestID: o.uuid(),
 		params:    encoded(map[string]any{"roleName": r.name, "path": r.path}),
 		resources: []trailResource{{"AWS::IAM::Role", r.name}},

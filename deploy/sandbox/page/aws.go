@@ -21,7 +21,11 @@ type panel struct {
 	Standing  []assignment // there from the beginning
 	Instances []instance
 	Shells    []shell
-	Schedules []string
+	Schedules []schedule
+	Guards    []guardPolicy
+	Quiet     int    // guards that name nobody
+	Role      string // a role that the chosen person's IAM user may assume; "" for none
+	IAMUser   string
 	Mails     []mail
 	Log       []happening
 	Since     *since // what came of the last skip
@@ -74,7 +78,7 @@ func (s *site) account(id string) string { return s.world.AWS.AccountName(id) }
 func (s *site) panel(l look) panel {
 	w := writer{s, l.who.Slack}
 	o := s.world.AWS
-	p := panel{HasUser: l.who.AWS != "", Sessions: s.cards(l, w), Schedules: o.ScheduleNames(), SlackDown: s.slackDown, AWSDown: s.awsDown}
+	p := panel{HasUser: l.who.AWS != "", Sessions: s.cards(l, w), Schedules: s.schedules(w), SlackDown: s.slackDown, AWSDown: s.awsDown}
 	if p.HasUser {
 		for _, e := range o.Access(l.who.AWS) {
 			p.Access = append(p.Access, s.access(w, e))
@@ -90,6 +94,10 @@ func (s *site) panel(l look) panel {
 			p.Coming = append(p.Coming, inFlight{op.Kind, s.account(op.AccountID), op.PermissionSet, s.principal(op.Assignment)})
 		}
 	}
+	if l.who.IAM != "" {
+		p.IAMUser, p.Role = l.who.IAM, sandbox.AdminRole
+	}
+	p.Guards, p.Quiet = s.guards(w)
 	s.assignments(w, &p)
 	s.estate(w, &p)
 	for i, m := range o.Mails() {

@@ -88,7 +88,7 @@ type verb func(s *site, ctx context.Context, who *sandbox.Person, in *request) a
 var verbs = map[string]verb{
 	"say": (*site).say, "click": (*site).click, "shortcut": (*site).shortcut, "home": (*site).openHome,
 	"fill": (*site).fill, "options": (*site).options, "submit": (*site).submit, "close": (*site).closeForm,
-	"signin": (*site).doSignIn, "signout": (*site).doSignOut, "act": (*site).doAct, "skip": (*site).skip, "since": (*site).putAway, "fault": (*site).fault,
+	"signin": (*site).doSignIn, "assume": (*site).doAssume, "signout": (*site).doSignOut, "act": (*site).doAct, "skip": (*site).skip, "since": (*site).putAway, "fault": (*site).fault,
 }
 
 // say posts a message or types a command. A failed command brings Slack's own sentence.

@@ -14,6 +14,13 @@ func (s *site) doSignIn(_ context.Context, who *sandbox.Person, in *request) ans
 	return answer{}
 }
 
+func (s *site) doAssume(_ context.Context, who *sandbox.Person, _ *request) answer {
+	if err := s.assume(who); err != nil {
+		return answer{Where: "toast", Error: err.Error()}
+	}
+	return answer{}
+}
+
 func (s *site) doSignOut(_ context.Context, who *sandbox.Person, in *request) answer {
 	s.signOut(who, in.N)
 	return answer{}

@@ -36,8 +36,10 @@
 //	clock, skip-5m, skip-30m, skip-1h, skip-3h   the time and its buttons; offset is how far it is ahead
 //	tab-access, tab-org, tab-mail, tab-log, tab-faults   the parts of the AWS panel
 //	access                what the chosen person can enter; access-ACCOUNT-SET one line; signin-ACCOUNT-SET its button
-//	session               a session that was opened; act-NAME what to do with it (act-describe-instances …); result in data-allowed
-//	assignments           the table of the organisation; instances; ssm-sessions; schedules
+//	assume                the button of a person who has an IAM user: the break-glass role, with MFA
+//	session               a session that was opened; act-NAME what to do with it (act-describe-instances …); result in data-allowed;
+//	                      refused-by where a policy denies it everything, outlived where none does and its assignment is gone
+//	assignments           the table of the organisation; instances; ssm-sessions; schedules; guards
 //	mails, mail           the messages that were sent
 //	log                   what happened, newest first; since-skip: the part of it that came after the last skip
 //	walk, walk-N          the five-minute walk and its steps, data-done; walk-go-N its links; walk-dismiss

@@ -125,6 +125,37 @@ func (r *rig) post(user, channel, text string, blocks, attachments any) string {
 	return ts
 }
 
+// guard writes the guard of a set in prod-wealth: it lets one person in, until a time.
+func (r *rig) guard(user, set string, until time.Time) {
+	r.world.AWS.SetPolicy(sandbox.ProdWealth, sandbox.Guard(set), `{"Version":"2012-10-17","Statement":[
+	 {"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringNotEquals":{"identitystore:userId":["`+user+`"]}}},
+	 {"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringEquals":{"identitystore:userId":"`+user+`"},"DateGreaterThanEquals":{"aws:CurrentTime":"`+
+		until.UTC().Format(time.RFC3339)+`"}}}]}`)
+}
+
+// schedule makes a schedule as the bot does, that takes a set in prod-wealth from a user.
+func (r *rig) schedule(name, user, set string, at time.Time) {
+	r.t.Helper()
+	var arn string
+	for _, p := range r.world.AWS.PermissionSets() {
+		if p.Name == set {
+			arn = p.ARN
+		}
+	}
+	input, _ := json.Marshal(map[string]string{"InstanceArn": r.world.AWS.InstanceARN(), "TargetId": sandbox.ProdWealth, "TargetType": "AWS_ACCOUNT",
+		"PermissionSetArn": arn, "PrincipalType": "USER", "PrincipalId": user})
+	body, _ := json.Marshal(map[string]any{"GroupName": sandbox.ScheduleGroup, "ScheduleExpression": at.UTC().Format("at(2006-01-02T15:04:05)"), "ActionAfterCompletion": "DELETE",
+		"FlexibleTimeWindow": map[string]string{"Mode": "OFF"}, "Target": map[string]string{"Arn": "arn:aws:scheduler:::aws-sdk:ssoadmin:deleteAccountAssignment",
+			"RoleArn": sandbox.DeadManRole, "Input": string(input)}})
+	req := httptest.NewRequest("POST", "http://aws.sandbox/schedules/"+name, bytes.NewReader(body))
+	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+awstwin.BotAccessKeyID+"/20261121/us-east-1/scheduler/aws4_request, SignedHeaders=host, Signature=00")
+	w := httptest.NewRecorder()
+	r.world.AWS.ServeHTTP(w, req)
+	if w.Code != http.StatusOK {
+		r.t.Fatalf("%d %s", w.Code, w.Body)
+	}
+}
+
 // has wants every one of these in the page.
 func has(t *testing.T, page string, want ...string) {
 	t.Helper()

@@ -36,6 +36,7 @@ type sessionCard struct {
 	N                            int
 	Account, Set, Opened, Expire string
 	Expired, Assigned            bool
+	RefusedBy                    string // the policy that denies it everything; "" for none
 	Acts                         []act
 	Tried                        []tried
 }
@@ -100,12 +101,17 @@ func (s *site) signIn(p *sandbox.Person, account, set string) error {
 	if err != nil {
 		return fmt.Errorf("AWS answered: %w", err)
 	}
+	s.opened(p, x, p.Name+" signed in to "+s.account(account)+" as "+set)
+	return nil
+}
+
+// opened keeps a session on the page.
+func (s *site) opened(p *sandbox.Person, x *awstwin.Session, note string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.signIns++
 	s.sessions[p.Key] = append([]*signedIn{{n: s.signIns, opened: s.clock.Now(), session: x}}, s.sessions[p.Key]...)
-	s.note("act", p.Name+" signed in to "+s.account(account)+" as "+set)
-	return nil
+	s.note("act", note)
 }
 
 // do tries something in a session and writes down what AWS said.
@@ -188,6 +194,8 @@ func (s *site) cards(l look, w writer) []sessionCard {
 	for _, x := range s.sessions[l.who.Key] {
 		c := sessionCard{N: x.n, Account: s.account(x.session.AccountID), Set: x.session.PermissionSet, Opened: w.when(x.opened, "{time}"),
 			Expire: w.when(x.session.Expires, "{time}"), Expired: !now.Before(x.session.Expires)}
+		c.RefusedBy, _ = x.session.RefusedBy()
+		c.Assigned = x.session.UserID == "" // a role that was assumed has no assignment
 		for _, e := range s.world.AWS.Access(l.who.AWS) {
 			c.Assigned = c.Assigned || e.AccountID == x.session.AccountID && e.PermissionSet == x.session.PermissionSet
 		}

@@ -254,6 +254,9 @@ func TestAccessFromBeginningToEnd(t *testing.T) {
 	has(t, r.get("/view?as=dana"), "Nothing.", `data-testid="walk-2" data-done="false"`)
 	has(t, r.get("/view?as=gus"), "is a guest of the Slack workspace")
 	r.world.AWS.Assign(dana.AWS, sandbox.ProdWealth, set)
+	has(t, r.get("/view?as=lee&tab=org"), "15 name nobody.")
+	r.guard(dana.AWS, set, r.clock.Now().Add(30*time.Minute))
+	has(t, r.get("/view?as=lee&tab=org"), `data-testid="guards"`, "refuses everybody but Dana Ruiz<br>refuses Dana Ruiz from ", "14 more name nobody.")
 	has(t, r.get("/view?as=dana"), `data-testid="access-prod-wealth-`+set+`"`, "until when, AWS does not know", `data-testid="walk-2" data-done="true"`)
 	has(t, r.get("/view?as=lee&tab=org"), `data-testid="assigned"><td>Dana Ruiz`, `<span class="pill">standing</span>`)
 
@@ -287,11 +290,16 @@ func TestAccessFromBeginningToEnd(t *testing.T) {
 	r.world.AWS.Unassign(dana.AWS, sandbox.ProdWealth, set)
 	has(t, r.get("/view?as=dana"), `data-testid="outlived"`, `data-testid="walk-4" data-done="true"`)
 	has(t, act("describe-instances"), `data-allowed="true"`)
+	r.do("skip", request{As: "dana", By: "30m"})
+	has(t, r.get("/view?as=dana"), `data-testid="refused-by"`, sandbox.Guard(set)+"</span> in prod-wealth says so")
+	hasNot(t, r.get("/view?as=dana"), `data-testid="outlived"`)
+	has(t, act("describe-instances"), `data-allowed="false"`, "explicit deny")
+	has(t, r.get("/view?as=dana&tab=org"), "open since") // the shell is no call: nothing has closed it
 	if out := r.do("skip", request{As: "dana", By: "1h"}); out.Error != "" {
 		t.Fatal(out.Error)
 	}
-	has(t, r.get("/view?as=dana"), "Its credentials expired at", "pretended: 1 hour ahead", `data-testid="since-skip"`, "Since you skipped 1 hour")
-	hasNot(t, r.get("/view?as=dana"), `data-testid="outlived"`)
+	has(t, r.get("/view?as=dana"), "Its credentials expired at", "pretended: 1 hour 30 minutes ahead", `data-testid="since-skip"`, "Since you skipped 1 hour")
+	hasNot(t, r.get("/view?as=dana"), `data-testid="outlived"`, `data-testid="refused-by"`)
 	has(t, act("describe-instances"), `data-allowed="false"`, "xpired")
 	has(t, r.get("/view?as=dana&tab=log"), "You skipped 1 hour", "Dana Ruiz no longer has "+set+" in prod-wealth", "Dana Ruiz: iam:CreateUser in prod-wealth was refused")
 	r.do("since", request{As: "dana"})

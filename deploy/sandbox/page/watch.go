@@ -217,9 +217,9 @@ func (s *site) steps(l look) []step {
 			GoText: "Be Dana", URL: channel, Type: "/breakglass", Done: s.walked.asked},
 		{Text: "Approve", Hint: "Lee is Dana's manager. His direct messages have the buttons; so has the channel.",
 			GoText: "Be Lee", URL: as("lee", ""), Done: s.walked.granted},
-		{Text: "Use it", Hint: "As Dana, sign in on the right and try things. Some are allowed, some are refused.",
+		{Text: "Use it", Hint: "As Dana, sign in on the right and try things. Some are allowed, some are refused. Leave a shell open.",
 			GoText: "Be Dana", URL: as("dana", ""), Done: s.walked.did},
-		{Text: "Skip an hour", Hint: "The access ends by itself. Look on the right, then try the open session again.", GoText: "", URL: "", Done: s.walked.ended},
+		{Text: "Skip an hour", Hint: "The access ends by itself, and open shells with it. Look on the right, then try the open session again.", GoText: "", URL: "", Done: s.walked.ended},
 		{Text: "Read the summary", Hint: "Half an hour later the thread says what was done. Skip 30 minutes and open it.",
 			GoText: "Open the channel", URL: channel, Done: s.walked.read},
 	}

@@ -20,6 +20,7 @@ type call struct {
 	args   obj // form values are strings, JSON bodies keep their types
 	token  string
 	r      *http.Request
+	nr     uint64 // for the interceptor
 }
 
 // apiError is an answer with ok:false, or with another HTTP status.
@@ -116,6 +117,9 @@ func (w *Workspace) serveAPI(rw http.ResponseWriter, r *http.Request, method str
 	start := w.cfg.Now()
 	w.faults.delay(r.Context(), method)
 	fault := w.faults.take(method)
+	if asked := w.pass(Arrived, c, nil); asked.how != "" {
+		fault = asked
+	}
 	var answer obj
 	var apiErr *apiError
 	if fault.before() {
@@ -124,10 +128,12 @@ func (w *Workspace) serveAPI(rw http.ResponseWriter, r *http.Request, method str
 		answer, apiErr = w.answer(c)
 	}
 	w.journal(c, answer, apiErr, start, fault)
+	w.pass(Done, c, apiErr)
 	if fault.hangs() { // the work is done, the caller never learns of it
 		w.hangUp(r)
 	}
 	w.write(rw, c, answer, apiErr)
+	w.answered(rw, c, apiErr)
 }
 
 // answer checks token, scope and quota, and runs the method.

@@ -85,6 +85,7 @@ func (w *Workspace) dispatch(e envelope, wait chan<- json.RawMessage) (string, e
 		}
 		wait <- payload
 	}
+	w.delivered(id, e)
 	w.pushNext(e.frame(id))
 	if w.repeat > 0 {
 		w.repeat--

@@ -215,7 +215,12 @@ func (w *Workspace) read(s *socket) {
 			Payload    json.RawMessage `json:"payload"`
 		}
 		if json.Unmarshal(frame, &ack) == nil {
+			taken, lost := w.acknowledging(ack.EnvelopeID, ack.Payload)
+			if lost {
+				continue
+			}
 			w.acknowledged(ack.EnvelopeID, ack.Payload)
+			taken()
 		}
 	}
 }

@@ -91,6 +91,9 @@ func (w *Workspace) serveResponseURL(rw http.ResponseWriter, r *http.Request) {
 	start := w.cfg.Now()
 	w.faults.delay(r.Context(), c.method)
 	fault := w.faults.take(c.method)
+	if asked := w.pass(Arrived, c, nil); asked.how != "" {
+		fault = asked
+	}
 	var apiErr *apiError
 	if fault.before() {
 		apiErr = fault.err()
@@ -98,11 +101,13 @@ func (w *Workspace) serveResponseURL(rw http.ResponseWriter, r *http.Request) {
 		apiErr = w.respond(r.URL.Path, c)
 	}
 	w.journal(c, nil, apiErr, start, fault)
+	w.pass(Done, c, apiErr)
 	if fault.hangs() {
 		w.hangUp(r)
 	}
 	if apiErr == nil {
 		io.WriteString(rw, "ok") //nolint:errcheck // a caller that left needs no answer
+		w.answered(rw, c, nil)
 		return
 	}
 	if apiErr.status == 0 { // unlike the Web API, these say it with the status too

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -81,6 +82,10 @@ type Workspace struct {
 	calls    []Call
 	refusals []Refusal
 	watchers map[chan struct{}]bool
+
+	interceptor atomic.Pointer[func(Moment, Passing) Order]
+	passed      atomic.Uint64
+	deliveries  map[string]delivery // by envelope, what it was; only while there is an interceptor
 }
 
 // New makes a workspace. It holds goroutines only while sockets are open or events are on their way.

@@ -61,7 +61,8 @@ func (c Condition) holds(ctx Context, variables bool) bool {
 		hit := c.any(func(want string) bool { return compare(positive, want, value, ctx, variables) })
 		return hit != not
 	}
-	if len(have) == 0 {
+	if len(have) == 0 || (c.ForAll || c.ForAny) && !some(have, func(v string) bool { return v != "" }) {
+		// To a set operator, values that are all empty are no values.
 		switch {
 		case c.ForAny:
 			return c.IfExists

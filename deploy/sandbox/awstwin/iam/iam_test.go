@@ -258,6 +258,9 @@ func TestParseRefuses(t *testing.T) {
 		"no vendor":        `{"Statement":{"Effect":"Allow","Action":"StopInstances","Resource":"*"}}`,
 		"unknown element":  `{"Statement":{"Effect":"Allow","Action":"*","Resource":"*","Conditions":{}}}`,
 		"unknown operator": `{"Statement":{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringIs":{"k":"v"}}}}`,
+		"effect twice":     `{"Statement":{"Effect":"Allow","Effect":"Deny","Action":"*","Resource":"*"}}`,
+		"operator twice":   `{"Statement":{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringEquals":{"k":"a"},"StringEquals":{"l":"b"}}}}`,
+		"key twice":        `{"Statement":[{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringEquals":{"k":["a"],"k":["b"]}}}]}`,
 		"text after":       `{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}} x`,
 	} {
 		if _, err := iam.Parse([]byte(text)); !errors.Is(err, iam.ErrMalformed) {
@@ -266,6 +269,18 @@ func TestParseRefuses(t *testing.T) {
 	}
 	if err := parse(t, `{"Statement":{"Effect":"Allow","Action":"*"}}`).CheckIdentity(); err == nil {
 		t.Error("identity policy without resource accepted")
+	}
+	for name, text := range map[string]string{
+		"a Sid with a hyphen":  `{"Statement":{"Sid":"BG-1","Effect":"Allow","Action":"*","Resource":"*"}}`,
+		"two of the same Sid":  `{"Statement":[{"Sid":"A","Effect":"Allow","Action":"*","Resource":"*"},{"Sid":"A","Effect":"Deny","Action":"*","Resource":"*"}]}`,
+		"a resource by a name": `{"Statement":{"Effect":"Allow","Action":"*","Resource":"BreakGlassGuard"}}`,
+	} {
+		if err := parse(t, text).CheckIdentity(); !errors.Is(err, iam.ErrMalformed) {
+			t.Errorf("identity policy with %s: %v", name, err)
+		}
+	}
+	if err := parse(t, `{"Statement":{"Effect":"Deny","NotPrincipal":{"AWS":"*"},"Action":"sts:AssumeRole"}}`).CheckTrust(); err == nil {
+		t.Error("trust policy with NotPrincipal accepted")
 	}
 	if err := parse(t, allowAll).CheckTrust(); err == nil {
 		t.Error("trust policy with a resource and no principal accepted")

@@ -94,7 +94,8 @@ func actionLike(pattern, action string) bool {
 
 // arnLike compares the six parts of an ARN one by one, so that a wildcard does not run over a colon, except in the last
 // part, which has colons of its own. Where either side has fewer parts, a condition (strict) does not match unless the
-// pattern is a lone star; a Resource element is compared as a whole.
+// pattern is a lone star. A Resource element is compared as a whole then, and also where each of its stars is the last
+// character of its part: such a star "can expand to match beyond the colon boundaries" (user guide, Resource).
 func arnLike(pattern, arn string, ctx Context, variables, strict bool) bool {
 	p, ok := expand(pattern, ctx, variables)
 	if !ok {
@@ -106,6 +107,17 @@ func arnLike(pattern, arn string, ctx Context, variables, strict bool) bool {
 	}
 	for i := range pp {
 		if !glob(pp[i], []rune(ap[i])) {
+			return !strict && starsAtEnds(p) && glob(p, []rune(arn))
+		}
+	}
+	return true
+}
+
+// starsAtEnds: no wildcard stands anywhere but a star before a colon or at the end.
+func starsAtEnds(p []token) bool {
+	for i, t := range p {
+		last := i+1 == len(p) || p[i+1].wild == 0 && p[i+1].lit == ':'
+		if t.wild == '?' || t.wild == '*' && !last {
 			return false
 		}
 	}

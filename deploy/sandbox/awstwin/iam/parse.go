@@ -104,6 +104,9 @@ func Parse(text []byte) (*Document, error) {
 	if err := strict(text, &raw); err != nil {
 		return nil, err
 	}
+	if err := onceEach(text); err != nil {
+		return nil, err
+	}
 	switch raw.Version {
 	case "", "2008-10-17", "2012-10-17":
 	default:
@@ -213,32 +216,6 @@ func (s *Statement) readConditions(all map[string]map[string]oneOrMany) error {
 			c := c
 			c.Key, c.Values = strings.ToLower(key), values
 			s.Conditions = append(s.Conditions, c)
-		}
-	}
-	return nil
-}
-
-// CheckIdentity says whether the document may stand as an identity-based policy: resources, and no principals.
-func (d *Document) CheckIdentity() error {
-	for _, s := range d.Statements {
-		if s.Principals != nil {
-			return malformed("policy document should not specify a principal")
-		}
-		if len(s.Resources) == 0 && len(s.NotResources) == 0 {
-			return malformed("statement %q has no resource", s.Sid)
-		}
-	}
-	return nil
-}
-
-// CheckTrust says whether the document may stand as a role's trust policy: principals, and no resources.
-func (d *Document) CheckTrust() error {
-	for _, s := range d.Statements {
-		if s.Principals == nil {
-			return malformed("assume role policy must contain principals")
-		}
-		if len(s.Resources) > 0 || len(s.NotResources) > 0 {
-			return malformed("has prohibited field Resource")
 		}
 	}
 	return nil

@@ -1,0 +1,264 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"breakglass/deploy/sandbox"
+	"breakglass/deploy/sandbox/awstwin"
+	"breakglass/deploy/sandbox/clock"
+	"breakglass/store"
+)
+
+// cell is one life of the real program in a company of its own: a workflow is played, and at one effect of it one thing goes wrong. While a
+// workflow is recorded nothing does.
+type cell struct {
+	flow   *flow
+	row    effect     // where it goes wrong
+	stroke *stroke    // how; nil: not at all
+	expect *recording // what the workflow does by itself; nil while it is recorded
+
+	dir     string
+	bin     string
+	env     []string
+	world   *sandbox.World
+	clock   *clock.Clock
+	naming  naming
+	close   []func()
+	begin   standing
+	control *http.Client // of the commands' socket
+
+	mu      sync.Mutex
+	step    string
+	nth     map[effect]int
+	came    map[effect]bool
+	passing map[string]*sighting
+	seen    []*sighting
+	last    time.Time // of anything seen, by the real clock
+	struck  time.Time // when it went wrong, by the twins' clock
+	hanging bool      // a call of the program's waits for an answer that will not come
+	broken  []string  // what does not hold
+	ends    map[store.ID]time.Time
+	entered []*entry
+	after   map[string]map[string]int // what stood after each step of a recording
+
+	life  sync.Mutex // held while a process ends and the next begins
+	child *child
+	over  bool
+	log   logBuffer
+}
+
+// child is one process of the program.
+type child struct {
+	cmd    *exec.Cmd
+	gone   chan struct{}
+	meant  bool // we ended it
+	exited error
+}
+
+// logBuffer is what the processes of a cell write, one after the other.
+type logBuffer struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all.String()
+}
+
+// newCell makes the company and the folder of one life; open it with run. dir is made and removed by the cell.
+func newCell(bin, dir, policy string, f *flow) (*cell, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if f.policy != nil {
+		policy = f.policy(policy)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "policy.yaml"), []byte(policy), 0o600); err != nil {
+		return nil, err
+	}
+	c := &cell{flow: f, dir: dir, bin: bin, clock: clock.New(), nth: map[effect]int{}, came: map[effect]bool{}, after: map[string]map[string]int{}, passing: map[string]*sighting{},
+		ends: map[store.ID]time.Time{}, last: time.Now()}
+	slackServer := httptest.NewUnstartedServer(nil)
+	slackURL := "http://" + slackServer.Listener.Addr().String()
+	c.world = sandbox.Forge(c.clock.Now, slackConfig(slackURL), awstwin.Config{LenientRoleKeys: true, Async: 60 * time.Millisecond, TrailDelay: -1})
+	slackServer.Config.Handler = c.world.Slack
+	slackServer.Start()
+	awsServer := httptest.NewServer(c.world.AWS)
+	clockServer := httptest.NewServer(c.clock)
+	c.control = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", socketPath(c.storePath()))
+		}}}
+	c.close = append(c.close, c.world.Slack.Close, slackServer.CloseClientConnections, awsServer.CloseClientConnections, clockServer.CloseClientConnections,
+		slackServer.Close, awsServer.Close, clockServer.Close)
+	c.naming = newNaming(c.world)
+	c.begin = whatStands(c.world)
+	c.env = append([]string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir,
+		"SLACK_BOT_TOKEN=" + sandbox.BotToken, "SLACK_APP_TOKEN=" + sandbox.AppToken, "SLACK_API_URL=" + slackURL + "/api/",
+		"AWS_ENDPOINT_URL=" + awsServer.URL, "AWS_ACCESS_KEY_ID=" + awstwin.BotAccessKeyID, "AWS_SECRET_ACCESS_KEY=" + awstwin.BotSecretAccessKey,
+		"AWS_REGION=us-east-1", "AWS_EC2_METADATA_DISABLED=true", "BREAKGLASS_SWEEP=@every 1s", "BREAKGLASS_LISTEN=",
+		"BREAKGLASS_TWIN_CLOCK=" + clockServer.URL + "/clock",
+	}, f.env...)
+	c.world.AWS.Intercept(c.onAWS)
+	c.world.Slack.Intercept(c.onSlack)
+	return c, nil
+}
+
+func (c *cell) storePath() string { return filepath.Join(c.dir, "breakglass.db") }
+
+// start begins a process. The caller holds life.
+func (c *cell) start(args ...string) error {
+	p := &child{cmd: exec.Command(c.bin, append([]string{"serve"}, args...)...), gone: make(chan struct{})}
+	p.cmd.Dir, p.cmd.Env, p.cmd.Stderr = c.dir, c.env, &c.log
+	if err := p.cmd.Start(); err != nil {
+		return err
+	}
+	c.child = p
+	go func() {
+		p.exited = p.cmd.Wait()
+		c.life.Lock()
+		meant := p.meant
+		c.life.Unlock()
+		if !meant {
+			c.breaks("the process ended by itself: %v", p.exited)
+		}
+		close(p.gone)
+	}()
+	return nil
+}
+
+// killNow is kill -9 and, as a supervisor does, a start after it. It returns when the process is gone and the next has been begun.
+func (c *cell) killNow() {
+	c.life.Lock()
+	if c.over {
+		c.life.Unlock()
+		return
+	}
+	p := c.child
+	p.meant = true
+	_ = p.cmd.Process.Kill()
+	c.life.Unlock()
+	<-p.gone
+	for i := 0; i < 100 && c.world.Slack.Sockets() > 0; i++ { // a dead process's sockets are not ours to click through
+		time.Sleep(2 * time.Millisecond)
+	}
+	c.life.Lock()
+	defer c.life.Unlock()
+	if c.over || c.child != p {
+		return
+	}
+	if err := c.start(); err != nil {
+		c.breaks("the program cannot be started again: %v", err)
+	}
+}
+
+// stop ends the last process for good. It is killed too: a store must be whole after that.
+func (c *cell) stop() {
+	c.life.Lock()
+	c.over = true
+	p := c.child
+	if p != nil {
+		p.meant = true
+		_ = p.cmd.Process.Kill()
+	}
+	c.life.Unlock()
+	if p != nil {
+		<-p.gone
+	}
+}
+
+// run plays the workflow and says what does not hold.
+func (c *cell) run() (broken []string) {
+	defer os.RemoveAll(c.dir)
+	defer c.control.CloseIdleConnections()
+	defer func() {
+		for _, f := range c.close {
+			f()
+		}
+	}()
+	c.life.Lock()
+	err := c.start("--init")
+	c.life.Unlock()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	c.play()
+	c.stop()
+	c.world.AWS.Intercept(nil)
+	c.world.Slack.Intercept(nil)
+	if c.expect != nil && c.stroke != nil && c.struckAt().IsZero() {
+		c.breaks("the effect never came")
+	}
+	c.audit()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.broken
+}
+
+// stuck is how a script ends that cannot go on.
+type stuck string
+
+func (c *cell) play() {
+	defer func() {
+		if p := recover(); p != nil {
+			s, ok := p.(stuck)
+			if !ok {
+				panic(p)
+			}
+			c.breaks("%s", string(s))
+		}
+	}()
+	c.await("the program is up", 20*time.Second, func() bool { return c.world.Slack.Sockets() > 0 })
+	c.flow.play(c)
+	c.aftermath()
+}
+
+// breaks notes what does not hold.
+func (c *cell) breaks(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.broken = append(c.broken, fmt.Sprintf(format, args...))
+}
+
+// sessions asks the process what is open; ok is false where none answers.
+func (c *cell) sessions() (all []store.Request, ok bool) {
+	res, err := c.control.Post("http://breakglass/", "application/json", bytes.NewReader([]byte(`{"do":"sessions"}`)))
+	if err != nil {
+		return nil, false
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	var a answer
+	if err != nil || json.Unmarshal(body, &a) != nil || a.Error != "" {
+		return nil, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range a.Sessions {
+		if !r.ExpiresAt.IsZero() {
+			c.ends[r.ID] = r.ExpiresAt
+		}
+	}
+	return a.Sessions, true
+}

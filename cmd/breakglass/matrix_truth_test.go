@@ -1,0 +1,432 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"breakglass/deploy/sandbox"
+	"breakglass/deploy/sandbox/awstwin"
+	"breakglass/store"
+)
+
+// onTime is how soon after the expiry the removal is asked for, while AWS answers.
+const onTime = 10 * time.Second
+
+// standing is the access that is there in a company.
+type standing struct {
+	assignments map[string]bool
+	members     map[string]bool
+}
+
+func whatStands(w *sandbox.World) standing {
+	s := standing{map[string]bool{}, map[string]bool{}}
+	for _, a := range w.AWS.Assignments() {
+		s.assignments[strings.Join([]string{a.PrincipalType, a.PrincipalID, a.AccountID, a.PermissionSet}, " ")] = true
+	}
+	for _, g := range w.AWS.Groups() {
+		for _, m := range g.Members {
+			s.members[g.Name+" "+m] = true
+		}
+	}
+	return s
+}
+
+// entry is somebody's own use of their access.
+type entry struct {
+	id      store.ID
+	who     string
+	account string
+	set     string
+	session *awstwin.Session
+	guarded bool
+	said    bool
+}
+
+// enter has somebody sign in and use the access they were given. From then on they try again and again.
+func (c *cell) enter(who, account, set string, id store.ID) {
+	var number string
+	for _, a := range c.world.AWS.Assignments() {
+		if c.world.AWS.AccountName(a.AccountID) == account {
+			number = a.AccountID
+		}
+	}
+	e := &entry{id: id, who: who, account: number, set: set, guarded: c.guards()}
+	c.await("they get in", 20*time.Second, func() bool {
+		s, err := c.world.AWS.SignIn(c.world.Person(who).AWS, number, set)
+		if err != nil {
+			return false
+		}
+		e.session = s
+		return s.Do(context.Background(), glance) == nil || !e.guarded
+	})
+	c.mu.Lock()
+	c.entered = append(c.entered, e)
+	c.mu.Unlock()
+}
+
+var glance = awstwin.Action{Service: "ec2", Name: "DescribeInstances", Params: map[string]any{}, ReadOnly: true}
+
+// guards says whether the program keeps guards in this workflow.
+func (c *cell) guards() bool { return slices.Contains(c.env, guardOn) }
+
+const guardOn = "BREAKGLASS_GUARD=" + sandbox.GuardPrefix
+
+// prowl has everybody who got in try what they can still do: after the end of their session a guard refuses every call, with the old credentials
+// and with new ones.
+func (c *cell) prowl() {
+	c.mu.Lock()
+	all := slices.Clone(c.entered)
+	c.mu.Unlock()
+	for _, e := range all {
+		c.mu.Lock()
+		end, known := c.ends[e.id]
+		c.mu.Unlock()
+		if !known || !e.guarded || e.said || !c.clock.Now().After(end.Add(50*time.Millisecond)) {
+			continue
+		}
+		if err := e.session.Do(context.Background(), glance); err == nil {
+			e.said = true
+			c.breaks("%s was let past the guard %v after the end of %s", e.who, c.clock.Now().Sub(end).Round(time.Millisecond), e.id)
+		}
+	}
+}
+
+// spoken is every message that stands, by place and words.
+func (c *cell) spoken() map[string]int {
+	out := map[string]int{}
+	add := func(where, text string) { out[where+": "+said(c.naming.plain(text))]++ }
+	for _, ch := range c.world.Slack.Channels() {
+		for _, m := range c.world.Slack.Messages(ch.ID) {
+			add("#"+ch.Name, m.Text)
+			if m.Replies == 0 {
+				continue
+			}
+			for _, r := range c.world.Slack.Thread(ch.ID, m.TS)[1:] {
+				add("#"+ch.Name+" thread", r.Text)
+			}
+		}
+	}
+	for _, p := range c.world.People {
+		for _, m := range c.world.Slack.DM(p.Slack) {
+			add("dm "+p.Key, m.Text)
+		}
+	}
+	for _, m := range c.world.AWS.Mails() {
+		add("mail to "+strings.Join(m.To, ","), m.Subject)
+	}
+	return out
+}
+
+// unsaid is what of some messages does not stand here.
+func (c *cell) unsaid(all map[string]int) (missing []string) {
+	now := c.spoken()
+	for text, n := range all {
+		if now[text] < n {
+			missing = append(missing, text)
+		}
+	}
+	slices.Sort(missing)
+	return missing
+}
+
+// audit holds what happened against what must be so, from what AWS and Slack saw and what the store says.
+func (c *cell) audit() {
+	db, err := store.Open(c.storePath(), c.clock.Now())
+	if err != nil {
+		c.breaks("the store does not open: %v", err)
+		return
+	}
+	defer db.Close()
+	if err := db.Check(); err != nil {
+		c.breaks("the store: %v", err)
+	}
+	requests, events, err := everything(db)
+	if err != nil {
+		c.breaks("the store cannot be read: %v", err)
+		return
+	}
+	c.everyEnd(db, requests)
+	c.standingIsAsItWas(requests)
+	c.changesAreLogged(requests, events)
+	c.endsOnTime(requests)
+	c.saidOnce(events)
+	c.nothingRefused()
+	c.noSecrets()
+}
+
+func everything(db *store.DB) (requests map[store.ID]store.Request, events []store.Event, err error) {
+	if events, err = db.Events(0, 100_000); err != nil {
+		return nil, nil, err
+	}
+	requests = map[store.ID]store.Request{}
+	for _, e := range events {
+		if e.Request == "" {
+			continue
+		}
+		if requests[e.Request], err = db.Request(e.Request); err != nil {
+			return nil, nil, err
+		}
+	}
+	return requests, events, nil
+}
+
+// everyEnd: each request reaches its end, and nothing is left to do.
+func (c *cell) everyEnd(db *store.DB, requests map[store.ID]store.Request) {
+	if len(requests) == 0 {
+		c.breaks("there is no request")
+	}
+	for id, r := range requests {
+		if !r.State.Ended() || r.Due != 0 {
+			c.breaks("%s is %s and not at its end", id, r.State)
+		}
+	}
+	if left, _ := db.Clicks(5); len(left) > 0 {
+		c.breaks("a click is left: %s of %s", left[0].Kind, left[0].Request)
+	}
+	if left, _ := db.Notices(0, 5); len(left) > 0 {
+		c.breaks("a notice is left: %s of %s (%s)", left[0].Kind, left[0].Request, left[0].Error)
+	}
+}
+
+// standingIsAsItWas: at the end there is the access that was there before, no more and no less.
+func (c *cell) standingIsAsItWas(map[store.ID]store.Request) {
+	now := whatStands(c.world)
+	for _, d := range []struct {
+		what     string
+		was, now map[string]bool
+	}{{"assignment", c.begin.assignments, now.assignments}, {"membership", c.begin.members, now.members}} {
+		for a := range d.now {
+			if !d.was[a] {
+				c.breaks("%s is left over: %s", d.what, c.naming.plain(a))
+			}
+		}
+		for a := range d.was {
+			if !d.now[a] {
+				c.breaks("%s that stood before is gone: %s", d.what, c.naming.plain(a))
+			}
+		}
+	}
+}
+
+// changesAreLogged: every change of AWS's has its intent in the log before it and its outcome after it, and what lets somebody in has its word.
+func (c *cell) changesAreLogged(requests map[store.ID]store.Request, events []store.Event) {
+	for _, s := range c.applied("sso-admin CreateAccountAssignment") {
+		r, ok := owner(requests, s, func(r store.Request) bool { return !r.GrantedAt.IsZero() && !s.arrived.Before(r.GrantedAt.Add(-tick)) })
+		if !ok {
+			c.breaks("somebody was let in without a request that says so: %s", s.Target)
+			continue
+		}
+		if s.arrived.After(r.ExpiresAt) {
+			c.breaks("%s was granted after its end", r.ID)
+		}
+		c.hasItsWord(r, s)
+		c.logged(events, r.ID, "assign", s)
+	}
+	for _, s := range c.applied("sso-admin DeleteAccountAssignment") {
+		r, ok := owner(requests, s, func(r store.Request) bool { return !r.End.At.IsZero() && !s.arrived.Before(r.End.At.Add(-tick)) })
+		if !ok {
+			c.breaks("access was taken away without a request that says so: %s", s.Target)
+			continue
+		}
+		c.logged(events, r.ID, "unassign", s)
+	}
+}
+
+// tick is how far the program's clock may be behind the twins': it asks them at most every 20 ms.
+const tick = 100 * time.Millisecond
+
+func (c *cell) applied(operation string) (out []*sighting) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.seen {
+		if s.Operation == operation && !s.done.IsZero() && s.failed == "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// owner is the request whose access a change of an assignment is about.
+func owner(requests map[store.ID]store.Request, s *sighting, fits func(store.Request) bool) (store.Request, bool) {
+	var in struct{ TargetId, PrincipalId string }
+	_ = json.Unmarshal(s.input, &in)
+	for _, id := range slices.Sorted(maps.Keys(requests)) {
+		r := requests[id]
+		if r.Account.ID == in.TargetId && r.Requester.UserID == in.PrincipalId && strings.Contains(s.Target, r.PermissionSet) && fits(r) {
+			return r, true
+		}
+	}
+	return store.Request{}, false
+}
+
+// hasItsWord: somebody else said yes before access was made, unless the scenario takes nobody's word.
+func (c *cell) hasItsWord(r store.Request, s *sighting) {
+	if r.NoWord && r.Scenario == "emergency" {
+		return
+	}
+	for _, d := range r.Decisions {
+		if d.Approved && d.By.UserID != r.Requester.UserID && !d.At.After(s.arrived.Add(tick)) {
+			return
+		}
+	}
+	c.breaks("%s was granted without a word for it", r.ID)
+}
+
+// logged: the intent stands before the effect, an outcome after it.
+func (c *cell) logged(events []store.Event, id store.ID, what string, s *sighting) {
+	before, after := false, false
+	for _, e := range events {
+		if e.Request != id || e.Data["effect"] != what {
+			continue
+		}
+		if e.Kind == store.EventIntent && !e.At.After(s.arrived.Add(tick)) {
+			before = true
+		}
+		if e.Kind == store.EventOutcome && !e.At.Before(s.arrived.Add(-tick)) {
+			after = true
+		}
+	}
+	if !before {
+		c.breaks("%s: %s came without an intent in the log before it", id, s.Operation)
+	}
+	if !after {
+		c.breaks("%s: the log does not say what came of %s", id, s.Operation)
+	}
+}
+
+// endsOnTime: the removal is on the wire within ten seconds of the end, and has been done then, but for what the fault itself held up.
+func (c *cell) endsOnTime(requests map[store.ID]store.Request) {
+	for id, r := range requests {
+		if r.GrantedAt.IsZero() || r.Standing || r.End.At.IsZero() || r.PermissionSet == "" {
+			continue
+		}
+		end := r.ExpiresAt
+		if r.End.At.Before(end) {
+			end = r.End.At
+		}
+		var asked, did time.Time
+		for _, s := range c.seen {
+			if s.Operation != "sso-admin DeleteAccountAssignment" || s.arrived.Before(end.Add(-tick)) {
+				continue
+			}
+			if o, ok := owner(requests, s, func(o store.Request) bool { return o.ID == id }); !ok || o.ID != id {
+				continue
+			}
+			if asked.IsZero() {
+				asked = s.arrived
+			}
+			if did.IsZero() && !s.done.IsZero() && s.failed == "" {
+				did = s.done
+			}
+		}
+		switch {
+		case c.shared(requests, r):
+		case asked.IsZero():
+			c.breaks("%s: its removal was never asked for", id)
+		case asked.After(end.Add(onTime)):
+			c.breaks("%s: its removal was asked for %v after its end", id, asked.Sub(end).Round(time.Millisecond))
+		case did.IsZero():
+			c.breaks("%s: its removal was never done", id)
+		case did.After(end.Add(onTime + c.slow())):
+			c.breaks("%s: its removal was done %v after its end", id, did.Sub(end).Round(time.Millisecond))
+		}
+	}
+}
+
+func (c *cell) slow() time.Duration {
+	if c.stroke == nil {
+		return 0
+	}
+	return c.stroke.slow
+}
+
+// shared: another request wanted the same access when this one ended, which then has nothing to take away.
+func (c *cell) shared(requests map[store.ID]store.Request, r store.Request) bool {
+	for _, o := range requests {
+		if o.ID != r.ID && o.Tuple() == r.Tuple() && !o.GrantedAt.IsZero() && o.GrantedAt.Before(r.End.At) && o.EndedAt.After(r.EndedAt) {
+			return true
+		}
+	}
+	return false
+}
+
+// saidOnce: nothing was announced twice unless the log says that it may have been.
+func (c *cell) saidOnce(events []store.Event) {
+	repeated := map[store.ID]int{}
+	for _, e := range events {
+		if e.Kind == store.EventRepeated {
+			repeated[e.Request]++
+		}
+	}
+	posts := map[string]int{}
+	for _, s := range c.applied("slack chat.postMessage") {
+		notice, id := noticeOf(s.input)
+		if posts[notice]++; posts[notice] < 2 || notice == "" {
+			continue
+		}
+		if repeated[id]--; repeated[id] < 0 {
+			c.breaks("said twice, and the log does not say so: %s: %s", s.Target, s.text)
+		}
+	}
+	if c.expect == nil {
+		return
+	}
+	allowed := 0
+	for _, e := range events {
+		if e.Kind == store.EventRepeated {
+			allowed++
+		}
+	}
+	for text, n := range c.spoken() {
+		if allowed -= max(0, n-c.expect.spoken[text]); allowed < 0 {
+			c.breaks("said %d times, %d expected, and the log has no such repetition: %s", n, c.expect.spoken[text], text)
+			allowed = 0
+		}
+	}
+}
+
+// noticeOf is which notice a message is, by its metadata.
+func noticeOf(args json.RawMessage) (notice string, id store.ID) {
+	var a struct{ Metadata any }
+	_ = json.Unmarshal(args, &a)
+	text, ok := a.Metadata.(string)
+	if !ok {
+		b, _ := json.Marshal(a.Metadata)
+		text = string(b)
+	}
+	var m struct {
+		Payload struct {
+			Notice  json.Number `json:"notice"`
+			Request store.ID    `json:"request"`
+		} `json:"event_payload"`
+	}
+	_ = json.Unmarshal([]byte(text), &m)
+	return m.Payload.Notice.String(), m.Payload.Request
+}
+
+// nothingRefused: Slack takes every message as it is, but for forms whose time is over.
+func (c *cell) nothingRefused() {
+	for _, r := range c.world.Slack.Refusals() {
+		if strings.HasPrefix(r.Method, "views.") && (strings.Contains(r.Error, "expired") || strings.Contains(r.Error, "exchanged") || r.Error == "not_found") {
+			continue
+		}
+		c.breaks("Slack refused %s: %s %s", r.Method, r.Error, r.Detail)
+	}
+}
+
+func (c *cell) noSecrets() {
+	log := c.log.String()
+	for _, secret := range []string{sandbox.BotToken, sandbox.AppToken, awstwin.BotSecretAccessKey} {
+		if strings.Contains(log, secret) {
+			c.breaks("the program's log holds a secret")
+		}
+	}
+	if strings.Contains(log, "panic") {
+		c.breaks("something panicked: %s", fmt.Sprint(log[max(0, strings.Index(log, "panic")-200):][:400]))
+	}
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"breakglass/deploy/sandbox/awstwin"
+	"breakglass/store"
+)
+
+// What must hold at every moment, whatever happens: looked at whenever everything has come to rest for an instant.
+
+// onWire is how soon after its time the deletion must be on the wire while AWS and the program are there.
+const onWire = 10 * time.Second
+
+// watch looks at everything once.
+func (h *history) watch() {
+	h.seated()
+	db := h.db()
+	if db == nil {
+		return
+	}
+	open, err := db.Open()
+	if err != nil {
+		h.fault("read what is open: %v", err)
+		return
+	}
+	explained := map[store.Tuple][]store.Request{}
+	for _, r := range open {
+		if r.State.MayHaveAccess() {
+			explained[r.Tuple()] = append(explained[r.Tuple()], r)
+		}
+	}
+	here := map[store.Tuple]bool{}
+	for _, a := range h.world.AWS.Assignments() {
+		t := store.Tuple{UserID: a.PrincipalID, Account: a.AccountID, Set: a.PermissionSet}
+		here[t] = true
+		if h.stood(a) {
+			continue
+		}
+		why := explained[t]
+		if len(why) == 0 {
+			h.fault("%s has access without a request", h.name(t))
+			continue
+		}
+		h.overdue(t, why)
+	}
+	for t, rs := range explained {
+		for _, r := range rs {
+			if r.State == store.Active && !here[t] {
+				h.fault("%s is active and %s has nothing", r.ID, h.name(t))
+			}
+		}
+	}
+	for _, b := range h.begin {
+		if !here[store.Tuple{UserID: b.PrincipalID, Account: b.AccountID, Set: b.PermissionSet}] {
+			h.fault("standing access is gone: %+v", b)
+		}
+	}
+}
+
+// overdue: access that is there was due to go long ago. Async changes and doubts take their time; here is only the outer bound.
+func (h *history) overdue(t store.Tuple, why []store.Request) {
+	var last time.Time
+	for _, r := range why {
+		if e := h.due(r); e.After(last) {
+			last = e
+		}
+	}
+	if late := time.Since(h.allow(last).Add(7 * time.Minute)); late > 0 {
+		h.fault("%s has access %v after its end (%s)", h.name(t), time.Since(last), why[0].ID)
+	}
+}
+
+// due is when, by a right clock, a request's access has to go.
+func (h *history) due(r store.Request) time.Time {
+	if r.GrantedAt.IsZero() {
+		return time.Now()
+	}
+	due := h.clock.real(r.GrantedAt).Add(r.ExpiresAt.Sub(r.GrantedAt))
+	if !r.End.At.IsZero() && r.End.Why != store.EndExpired {
+		if end := h.clock.real(r.End.At); end.Before(due) {
+			return end
+		}
+	}
+	return due
+}
+
+// allow adds to a time what the program cannot help: it was down, or AWS did not answer. After that it tries again within half a minute.
+func (h *history) allow(due time.Time) time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for again := true; again; {
+		again = false
+		for _, p := range h.pauses {
+			if p.from.Before(due.Add(onWire)) && p.to.After(due) {
+				due, again = p.to.Add(answerPatience), true
+			}
+		}
+	}
+	return due
+}
+
+func (h *history) stood(a awstwin.Assignment) bool {
+	for _, b := range h.begin {
+		if b == a {
+			return true
+		}
+	}
+	return false
+}
+
+// name is a tuple for people.
+func (h *history) name(t store.Tuple) string {
+	who := t.UserID
+	for _, p := range h.world.People {
+		if p.AWS == t.UserID {
+			who = p.Key
+		}
+	}
+	return strings.TrimSpace(who + " " + h.world.AWS.AccountName(t.Account) + " " + t.Set + t.Group + t.Role)
+}
+
+func (h *history) setName(arn string) string {
+	for _, s := range h.world.AWS.PermissionSets() {
+		if s.ARN == arn {
+			return s.Name
+		}
+	}
+	return arn
+}
+
+// seated lets everybody who is signed in try something. Past the end of their access IAM itself refuses it wherever the guard stands.
+func (h *history) seated() {
+	db := h.db()
+	if db == nil {
+		return
+	}
+	kept := h.seats[:0]
+	for _, s := range h.seats {
+		if time.Now().After(s.session.Expires) {
+			continue
+		}
+		kept = append(kept, s)
+		r, err := db.Request(s.id)
+		if err != nil {
+			h.fault("read %s: %v", s.id, err)
+			continue
+		}
+		until, live, guarded := h.until(db, r)
+		if !guarded {
+			continue
+		}
+		err = s.session.Do(context.Background(), awstwin.Action{Service: "ec2", Name: "DescribeInstances"})
+		if live {
+			if err == nil {
+				h.count("calls in time")
+			}
+			continue
+		}
+		h.count("tries past the end")
+		if err == nil && time.Now().After(h.allow(until).Add(h.guardSlack())) {
+			h.fault("%s is allowed a call %v after the end of %s", s.who.Key, time.Since(until), s.id)
+		}
+	}
+	h.seats = kept
+}
+
+// guardSlack is how long IAM may take to heed a guard.
+func (h *history) guardSlack() time.Duration { return 12 * time.Second }
+
+// until is when a person's credentials have to open nothing any more: past the end of every request that shared the access.
+func (h *history) until(db *store.DB, r store.Request) (until time.Time, live, guarded bool) {
+	until = h.due(r)
+	all, err := db.OfPerson(r.Requester.UserID, 100)
+	if err != nil {
+		h.fault("read the requests of a person: %v", err)
+	}
+	for _, o := range all {
+		if o.Tuple() != r.Tuple() || o.GrantedAt.IsZero() {
+			continue
+		}
+		if o.State == store.Granting || o.State == store.Active && time.Now().Before(h.due(o)) {
+			live = true
+		}
+		due := h.due(o)
+		if o.End.Why == store.EndExpired && o.ExpiresAt.After(due) {
+			due = o.ExpiresAt // the machine's clock was ahead when it was granted: the guard's date is by AWS's
+		}
+		if due.After(until) {
+			until = due
+		}
+	}
+	return until, live || time.Now().Before(until), r.Ends.Guard
+}
