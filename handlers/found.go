@@ -88,14 +88,14 @@ func found(n store.Notice) message {
 		done = done.say("\n").bold("To do: ").say(left)
 	}
 	text := head
-	if at := place1(n); at != "" {
+	if at := subjectText(n); at != "" {
 		text += ": " + inert(at, limitName)
 	}
 	return message{text: text, blocks: append(blocks, paragraph(done))}
 }
 
-// place1 is what a finding is about, by its name and its account.
-func place1(n store.Notice) string {
+// subjectText is what a finding is about, by its name and its account.
+func subjectText(n store.Notice) string {
 	granted, account := oneLine(n.Data["granted"], limitName), oneLine(n.Data["account"], limitName)
 	if granted != "" && account != "" {
 		return granted + " on " + account

@@ -31,7 +31,7 @@ func (w words) grant(r store.Request) words {
 	return w.code(oneLine(r.PermissionSet, limitName)).say(" on ").place(r)
 }
 
-// on says which account, or which group, after the title of a scenario.
+// where says which account, or which group, after the title of a scenario.
 func (w words) where(r store.Request) words {
 	switch {
 	case r.Group != "":
@@ -78,7 +78,7 @@ func grantKind(r store.Request) string {
 	return "Permission set " + oneLine(r.PermissionSet, limitName)
 }
 
-// lower is grantKind in the middle of a sentence.
+// lowerFirst is grantKind in the middle of a sentence.
 func lowerFirst(s string) string {
 	if strings.HasPrefix(s, "IAM") || s == "" {
 		return s

@@ -57,7 +57,7 @@ func TestRevokeTooLate(t *testing.T) {
 		must(t, err)
 		fill(t, r.bob, "Reason", "enough")
 		if errs := submit(t, r.bob); len(errs) != 1 || !strings.Contains(r.bob.View().Field("Reason").Error, "not a running session") || r.bob.View().Field("Reason").Value != "enough" {
-			t.Errorf("the form says %v", errs)
+			t.Fatalf("the form says %v", errs)
 		}
 		must(t, r.bob.CloseAll(t.Context()))
 		must(t, r.bob.Click(t.Context(), r.ops, ts, "Revoke"))
@@ -110,7 +110,7 @@ func TestExtendTooLate(t *testing.T) {
 		fill(t, r.alice, "Reason", "the rollback is slow")
 		time.Sleep(58*time.Minute + time.Second)
 		if errs := submit(t, r.alice); len(errs) != 1 || !strings.Contains(r.alice.View().Field("Duration").Error, "within two minutes") {
-			t.Errorf("the form says %v", errs)
+			t.Fatalf("the form says %v", errs)
 		}
 		if got := r.alice.View().Field("Reason").Value; got != "the rollback is slow" {
 			t.Errorf("the reason has become %q", got)
@@ -246,4 +246,35 @@ func TestExtensionIsDecided(t *testing.T) {
 			t.Errorf("told: %+v", e)
 		}
 	})
+}
+
+// smallForms opens each of the small forms for the worst session there is, and has the workspace look at it.
+func smallForms(t *testing.T, r *rig, book fixedBook) {
+	t.Helper()
+	q := &book[1]
+	q.State, q.Scenario, q.Lead, q.Extensions, q.Requester.SlackID = store.Active, r.policy.Scenarios[0].Name, "", nil, "UALICE"
+	q.GrantedAt, q.ExpiresAt = time.Now(), time.Now().Add(time.Hour)
+	ts := postMessage(t, r, card(*q, setting{room: time.Hour}))
+	for _, b := range []string{"Revoke", "Extend"} {
+		must(t, r.alice.Click(t.Context(), r.ops, ts, b))
+		settle()
+		if v := r.alice.View(); v == nil || v.Title != b+" "+string(q.ID) {
+			t.Errorf("%s opens %+v", b, v)
+			continue
+		}
+		must(t, r.alice.CloseAll(t.Context()))
+	}
+	q.Extensions = []store.Extension{wish(store.ExtensionAsked)}
+	ts = postMessage(t, r, extension(store.Notice{Data: map[string]string{"number": "0"}}, *q, setting{}))
+	must(t, r.bob.Click(t.Context(), r.ops, ts, "Deny"))
+	settle()
+	if v := r.bob.View(); v == nil || v.CallbackID != callbackNoMore {
+		t.Errorf("Deny opens %+v", v)
+	}
+	must(t, r.bob.CloseAll(t.Context()))
+	command(t, r.bob, "/access lockdown")
+	if v := r.bob.View(); v == nil || v.CallbackID != callbackLock {
+		t.Errorf("the lockdown opens %+v", v)
+	}
+	must(t, r.bob.CloseAll(t.Context()))
 }

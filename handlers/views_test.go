@@ -260,37 +260,6 @@ func largest(t *testing.T, r *rig, book fixedBook) {
 	}
 }
 
-// smallForms opens each of the small forms for the worst session there is, and has the workspace look at it.
-func smallForms(t *testing.T, r *rig, book fixedBook) {
-	t.Helper()
-	q := &book[1]
-	q.State, q.Scenario, q.Lead, q.Extensions, q.Requester.SlackID = store.Active, r.policy.Scenarios[0].Name, "", nil, "UALICE"
-	q.GrantedAt, q.ExpiresAt = time.Now(), time.Now().Add(time.Hour)
-	ts := postMessage(t, r, card(*q, setting{room: time.Hour}))
-	for _, b := range []string{"Revoke", "Extend"} {
-		must(t, r.alice.Click(t.Context(), r.ops, ts, b))
-		settle()
-		if v := r.alice.View(); v == nil || v.Title != b+" "+string(q.ID) {
-			t.Errorf("%s opens %+v", b, v)
-			continue
-		}
-		must(t, r.alice.CloseAll(t.Context()))
-	}
-	q.Extensions = []store.Extension{wish(store.ExtensionAsked)}
-	ts = postMessage(t, r, extension(store.Notice{Data: map[string]string{"number": "0"}}, *q, setting{}))
-	must(t, r.bob.Click(t.Context(), r.ops, ts, "Deny"))
-	settle()
-	if v := r.bob.View(); v == nil || v.CallbackID != callbackNoMore {
-		t.Errorf("Deny opens %+v", v)
-	}
-	must(t, r.bob.CloseAll(t.Context()))
-	command(t, r.bob, "/access lockdown")
-	if v := r.bob.View(); v == nil || v.CallbackID != callbackLock {
-		t.Errorf("the lockdown opens %+v", v)
-	}
-	must(t, r.bob.CloseAll(t.Context()))
-}
-
 // An answer to a search stays below what one acknowledgement carries, however long its texts become in JSON.
 func TestSuggestionsKeepTheLimit(t *testing.T) {
 	var all []*slack.OptionBlockObject

@@ -98,7 +98,7 @@ func TestReportsDoNotHoldUpAnEnd(t *testing.T) {
 		for i := range 70 {
 			p := w.people["dana"]
 			p.UserID = "eng" + string(rune('a'+i/26)) + string(rune('a'+i%26))
-			p.Email = p.UserID + "@forge.example"
+			p.UserName, p.Email = p.UserID, p.UserID+"@forge.example"
 			w.people[p.UserID] = p
 		}
 		w.start(0)
@@ -184,7 +184,7 @@ func crowd(t *testing.T, n int) *world {
 	for i := range n {
 		p := w.people["dana"]
 		p.UserID = fmt.Sprintf("eng%d", i)
-		p.Email = p.UserID + "@forge.example"
+		p.UserName, p.Email = p.UserID, p.UserID+"@forge.example"
 		w.people[p.UserID] = p
 		ids = append(ids, p.UserID)
 	}
@@ -211,7 +211,7 @@ func TestHungMailDoesNotHoldUpSlack(t *testing.T) {
 		for i := range 24 {
 			p := w.people["dana"]
 			p.UserID = fmt.Sprintf("eng%d", i)
-			p.Email = p.UserID + "@forge.example"
+			p.UserName, p.Email = p.UserID, p.UserID+"@forge.example"
 			w.people[p.UserID] = p
 		}
 		w.start(0)

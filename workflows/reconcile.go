@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -191,6 +190,7 @@ func (e *Engine) explain(ctx context.Context, p *policy.Policy, at pair, group s
 	}
 	f := finding{what: FoundUnexplained, account: at.account, granted: at.set + group, who: holder(h)}
 	key := f.key()
+	f.who = e.nameOf(ctx, h)
 	seen.stands(key)
 	revoke := p.Reconcile.Unexplained == policy.UnexplainedRevoke
 	if !revoke {
@@ -204,6 +204,18 @@ func (e *Engine) explain(ctx context.Context, p *policy.Policy, at pair, group s
 		return fmt.Errorf("remove what nothing explains: %w", err)
 	}
 	return e.DB.Log(e.by(), store.EventOutcome, map[string]string{"effect": "remove unexplained", "account": at.account, "granted": f.granted, "who": f.who})
+}
+
+// nameOf is a holder as people know them; the id where the directory does not answer.
+func (e *Engine) nameOf(ctx context.Context, h store.Holder) string {
+	if h.UserID == "" || h.Name != "" {
+		return holder(h)
+	}
+	p, err := e.Directory.Look(ctx, h.UserID, nil)
+	if err != nil {
+		return h.UserID
+	}
+	return p.Person("").Label()
 }
 
 func holder(h store.Holder) string {
@@ -241,8 +253,10 @@ func (e *Engine) reconcileGroups(ctx context.Context, p *policy.Policy, seen *si
 		}
 		for _, h := range members {
 			f := finding{what: FoundAnchor, granted: group, who: holder(h)}
-			seen.stands(f.key())
-			errs = append(errs, e.foundOnce(f.key(), f))
+			key := f.key()
+			f.who = e.nameOf(ctx, h)
+			seen.stands(key)
+			errs = append(errs, e.foundOnce(key, f))
 		}
 	}
 	return errors.Join(errs...)
@@ -279,70 +293,6 @@ func (e *Engine) sessionsGone(ctx context.Context, seen *sightings) error {
 		e.kickID(r.ID)
 	}
 	return errors.Join(errs...)
-}
-
-// finding is something that neither the store nor the policy explains.
-type finding struct {
-	what, account, granted, who, detail, done string
-	request                                   store.ID
-}
-
-func (f finding) key() string { return f.what + " " + f.account + " " + f.granted + " " + f.who }
-
-func (f finding) data() map[string]string {
-	data := map[string]string{"what": f.what}
-	for k, v := range map[string]string{"account": f.account, "granted": f.granted, "who": f.who, "detail": f.detail, "done": f.done} {
-		if v != "" {
-			data[k] = v
-		}
-	}
-	return data
-}
-
-// found announces a finding and writes it down.
-func (e *Engine) found(f finding) error {
-	return e.DB.Announce(e.by(), "last finding", f.key(), store.EventFound, f.data(), &store.Notice{Kind: NoticeFound, Request: f.request, Lane: "found", Data: f.data()})
-}
-
-const standingFact = "findings that stand"
-
-// foundOnce announces a finding that stays until somebody mends it, the first time it is seen.
-func (e *Engine) foundOnce(key string, f finding) error {
-	known, err := e.standingFindings()
-	if err != nil || slices.Contains(known, key) {
-		return err
-	}
-	text, err := json.Marshal(append(known, key))
-	if err != nil {
-		return err
-	}
-	return e.DB.Announce(e.by(), standingFact, string(text), store.EventFound, f.data(), &store.Notice{Kind: NoticeFound, Lane: "found", Data: f.data()})
-}
-
-func (e *Engine) standingFindings() (out []string, err error) {
-	text, known, err := e.DB.Fact(standingFact)
-	if err != nil || !known || text == "" {
-		return nil, err
-	}
-	return out, json.Unmarshal([]byte(text), &out)
-}
-
-// remember forgets the findings that no longer stand, so that they are announced if they come back.
-func (e *Engine) remember(seen *sightings) error {
-	known, err := e.standingFindings()
-	if err != nil {
-		return err
-	}
-	kept := slices.DeleteFunc(slices.Clone(known), func(key string) bool { return !seen.stand[key] })
-	if len(kept) == len(known) {
-		return nil
-	}
-	text, err := json.Marshal(kept)
-	if err != nil {
-		return err
-	}
-	data := map[string]string{"gone": fmt.Sprint(len(known) - len(kept))}
-	return e.DB.SetFact(e.by(), standingFact, string(text), store.EventFound, data)
 }
 
 func (c *census) begin(total int, now time.Time) {

@@ -89,6 +89,9 @@ func (e *Engine) differs(ctx context.Context, of store.Tuple) (string, error) {
 	if err != nil || differs == "" {
 		return "", err
 	}
+	if last.Before.Account == "" {
+		return differs, nil // the first one that was written
+	}
 	if before, err := e.Guards.Inspect(ctx, last.Before); err != nil || before == "" {
 		return "", err
 	}

@@ -3,7 +3,6 @@ package workflows_test
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -34,6 +33,7 @@ type world struct {
 	people  map[string]store.Principal
 	has     map[store.Tuple]bool
 	changes map[string]*change
+	ends
 	creates int
 	deletes int
 	told    []told
@@ -84,6 +84,8 @@ type run struct {
 	remains []byte
 	outs    atomic.Int64
 	marks   []string
+	heardTo uint64 // of the log
+	heard   strings.Builder
 }
 
 var groups = []string{
@@ -101,7 +103,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w := &world{
 		t: t, pol: pol, people: map[string]store.Principal{}, has: map[store.Tuple]bool{}, changes: map[string]*change{},
-		async: 3 * time.Second, bindAfter: 300 * time.Millisecond, log: &strings.Builder{},
+		async: 3 * time.Second, bindAfter: 300 * time.Millisecond, log: &strings.Builder{}, ends: newEnds(),
 	}
 	add := func(id, manager string, in ...string) {
 		p := store.Principal{UserID: id, UserName: id, Email: id + "@forge.example", DisplayName: id, Enabled: true, ManagerID: manager, Groups: map[string]bool{}}
@@ -116,6 +118,8 @@ func newWorld(t *testing.T) *world {
 	add("dana", "lee", "grp-forge-developers", "grp-forge-sre-oncall")
 	add("lee", "", "grp-forge-eng-managers")
 	add("pat", "", "grp-forge-platform-leads", "grp-forge-platform-admins")
+	add("sam", "", "grp-forge-sre-oncall")
+	add("eve", "")
 	add("security.lead", "")
 	add("incident.manager", "")
 	t.Cleanup(func() {
@@ -151,10 +155,13 @@ func (w *world) start(dieAt int) {
 	if err := r.db.Check(); err != nil {
 		w.t.Fatal(err)
 	}
-	r.e = workflows.New(workflows.Config{
+	inside(r.db).NoSync = true // a run dies here by its file, never by a disk that forgets
+	c := workflows.Config{
 		DB: r.db, Policy: func() *policy.Policy { return w.pol }, Directory: r, Assigner: r, Trail: r, People: r, Speaker: r, Now: r.now,
 		Log: slog.New(slog.NewTextHandler(&lockedWriter{b: w.log}, nil)),
-	})
+	}
+	r.equip(&c)
+	r.e = workflows.New(c)
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	w.run = r
@@ -210,30 +217,6 @@ func (w *world) pass(d time.Duration) {
 	}
 }
 
-// watch: nobody is in without a live request, nor a minute past its end.
-func (w *world) watch() {
-	w.t.Helper()
-	w.settle()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.has) == 0 || w.run.dead.Load() {
-		return
-	}
-	open, err := w.run.db.Open()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	for t := range w.has {
-		ok := w.stands != nil && *w.stands == t
-		for _, r := range open {
-			ok = ok || r.Tuple() == t && r.State.MayHaveAccess() && time.Since(r.ExpiresAt) < time.Minute
-		}
-		if !ok {
-			w.t.Fatalf("%v: access without a live request: %v", time.Now(), t)
-		}
-	}
-}
-
 func (r *run) now() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -285,167 +268,4 @@ func (r *run) out(ctx context.Context) error {
 		return ctx.Err()
 	}
 	return nil
-}
-
-func (w *world) settle() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, c := range w.changes {
-		if c.applied || c.done.After(time.Now()) {
-			continue
-		}
-		c.applied = true
-		switch {
-		case !c.removal:
-			w.has[c.t] = true
-		case w.has[c.t]:
-			delete(w.has, c.t)
-		default:
-			c.failed = true
-		}
-	}
-}
-
-var errAWS = errors.New("AWS did not answer")
-
-// Directory.
-
-func (r *run) Look(ctx context.Context, id string, _ []string) (store.Principal, error) {
-	if err := r.out(ctx); err != nil {
-		return store.Principal{}, err
-	}
-	time.Sleep(time.Duration(r.w.slow.Load()))
-	if r.w.look != nil {
-		if err := r.w.look(); err != nil {
-			return store.Principal{}, err
-		}
-	}
-	r.w.mu.Lock()
-	defer r.w.mu.Unlock()
-	p, ok := r.w.people[id]
-	if !ok {
-		return p, store.ErrNobody
-	}
-	return p, nil
-}
-
-func (r *run) Find(ctx context.Context, email string, g []string) (store.Principal, error) {
-	return r.Look(ctx, strings.TrimSuffix(email, "@forge.example"), g)
-}
-
-func (r *run) Members(ctx context.Context, group string, most int) (out []store.Principal, err error) {
-	if err := r.out(ctx); err != nil {
-		return nil, err
-	}
-	for _, id := range []string{"dana", "lee", "pat"} {
-		if p := r.w.people[id]; p.Groups[group] {
-			out = append(out, p)
-		}
-	}
-	return out, nil
-}
-
-// Assigner.
-
-func (r *run) busy(t store.Tuple) bool {
-	for _, c := range r.w.changes {
-		if c.t == t && !c.applied {
-			return true
-		}
-	}
-	return false
-}
-
-func (r *run) Assign(ctx context.Context, g store.Grant) (string, error) {
-	t := g.Tuple
-	if err := r.out(ctx); err != nil {
-		return "", err
-	}
-	r.w.settle()
-	w := r.w
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.loseCreate == 0 && w.refuse > 0 && (w.refuseAnyhow || !r.busy(t)) {
-		w.refuse--
-		return "", fmt.Errorf("create: %w", &store.Refusal{Code: "AccessDeniedException", Message: "no"})
-	}
-	if r.busy(t) {
-		return "", errors.New("ConflictException")
-	}
-	w.creates++
-	id := fmt.Sprintf("create-%d", len(w.changes))
-	w.changes[id] = &change{t: t, done: time.Now().Add(w.async)}
-	if w.loseCreate > 0 {
-		w.loseCreate--
-		return "", errAWS
-	}
-	return id, nil
-}
-
-func (r *run) Unassign(ctx context.Context, t store.Tuple) (string, error) {
-	if err := r.out(ctx); err != nil {
-		return "", err
-	}
-	r.w.settle()
-	w := r.w
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if r.busy(t) {
-		return "", errors.New("ConflictException")
-	}
-	w.deletes++
-	if !w.has[t] {
-		return "", store.ErrGone
-	}
-	id := fmt.Sprintf("delete-%d", len(w.changes))
-	w.changes[id] = &change{t: t, removal: true, done: time.Now().Add(w.async)}
-	return id, nil
-}
-
-func (r *run) Follow(ctx context.Context, _ store.Tuple, id string, removal bool) (store.Progress, string, error) {
-	if err := r.out(ctx); err != nil {
-		return "", "", err
-	}
-	if r.w.follow != nil {
-		if err := r.w.follow(id, removal); err != nil {
-			return "", "", err
-		}
-	}
-	r.w.settle()
-	r.w.mu.Lock()
-	defer r.w.mu.Unlock()
-	c := r.w.changes[id]
-	switch {
-	case c == nil:
-		return store.Forgotten, "", nil
-	case !c.applied:
-		return store.Underway, "", nil
-	case c.failed:
-		return store.Refused, "gone", store.ErrGone
-	}
-	return store.Succeeded, "", nil
-}
-
-func (r *run) Assigned(ctx context.Context, t store.Tuple) (bool, error) {
-	if err := r.out(ctx); err != nil {
-		return false, err
-	}
-	r.w.settle()
-	r.w.mu.Lock()
-	there := r.w.has[t] || time.Now().Before(r.w.lag)
-	r.w.mu.Unlock()
-	time.Sleep(time.Duration(r.w.slowList.Load()))
-	return there, nil
-}
-
-// Trail.
-
-func (r *run) Read(ctx context.Context, q store.Query, each func(store.Record)) []store.Source {
-	if err := r.out(ctx); err != nil {
-		return nil
-	}
-	if r.w.trail != nil {
-		r.w.trail(ctx)
-	}
-	return []store.Source{{Region: "us-east-1"}}
 }

@@ -27,7 +27,7 @@ var flows = []*flow{
 			id = c.ask("alice", "emergency", "prod-cash", "1h")
 			c.becomes("active", c.stands(id, store.Active))
 		})
-		c.enter("alice", "prod-cash", "Forge-Prod-Emergency", id)
+		c.enter("alice", id)
 		c.in("end", func() {
 			c.pass(5 * time.Minute)
 			c.press("alice", "End now", id, c.stands(id, store.Revoking, store.Revoked))
@@ -51,11 +51,7 @@ func (c *cell) opened(who, scenario, account, approver string) (id store.ID) {
 		c.press(approver, "Approve", id, c.stands(id, store.Approved, store.Granting, store.Active))
 		c.becomes("active", c.stands(id, store.Active))
 	})
-	set := ""
-	if r, ok := c.request(who, scenario); ok {
-		set = r.PermissionSet
-	}
-	c.enter(who, account, set, id)
+	c.enter(who, id)
 	return id
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"breakglass/deploy/sandbox"
@@ -173,19 +175,55 @@ func (c *cell) killNow() {
 	}
 }
 
-// stop ends the last process for good. It is killed too: a store must be whole after that.
+// rest stops the program in order, as its supervisor does.
+func (c *cell) rest() error {
+	c.life.Lock()
+	p := c.child
+	p.meant = true
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	c.life.Unlock()
+	select {
+	case <-p.gone:
+		return p.exited
+	case <-time.After(20 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-p.gone
+		return errors.New("SIGTERM does not end the program")
+	}
+}
+
+// left is what the store holds that is still to be done; "" where there is nothing. No process runs.
+func (c *cell) left() string {
+	db, err := store.Open(c.storePath(), c.clock.Now())
+	if err != nil {
+		return err.Error()
+	}
+	defer db.Close()
+	open, err := db.Open()
+	clicks, cerr := db.Clicks(1)
+	notices, nerr := db.Notices(0, 1)
+	switch {
+	case err != nil || cerr != nil || nerr != nil:
+		return errors.Join(err, cerr, nerr).Error()
+	case len(open) > 0:
+		return fmt.Sprintf("%s is %s", open[0].ID, open[0].State)
+	case len(clicks) > 0:
+		return fmt.Sprintf("a click is left: %s of %s", clicks[0].Kind, clicks[0].Request)
+	case len(notices) > 0:
+		return fmt.Sprintf("a notice is left: %s of %s (%s)", notices[0].Kind, notices[0].Request, notices[0].Error)
+	}
+	return ""
+}
+
+// stop ends the last process for good.
 func (c *cell) stop() {
 	c.life.Lock()
 	c.over = true
 	p := c.child
-	if p != nil {
-		p.meant = true
-		_ = p.cmd.Process.Kill()
-	}
+	p.meant = true
+	_ = p.cmd.Process.Kill()
 	c.life.Unlock()
-	if p != nil {
-		<-p.gone
-	}
+	<-p.gone
 }
 
 // run plays the workflow and says what does not hold.

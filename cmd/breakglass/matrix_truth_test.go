@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -40,24 +41,21 @@ func whatStands(w *sandbox.World) standing {
 type entry struct {
 	id      store.ID
 	who     string
-	account string
-	set     string
 	session *awstwin.Session
 	guarded bool
 	said    bool
 }
 
 // enter has somebody sign in and use the access they were given. From then on they try again and again.
-func (c *cell) enter(who, account, set string, id store.ID) {
-	var number string
-	for _, a := range c.world.AWS.Assignments() {
-		if c.world.AWS.AccountName(a.AccountID) == account {
-			number = a.AccountID
+func (c *cell) enter(who string, id store.ID) {
+	e := &entry{id: id, who: who, guarded: c.guards()}
+	c.await("they get in", 30*time.Second, func() bool {
+		all, _ := c.sessions()
+		at := slices.IndexFunc(all, func(r store.Request) bool { return r.ID == id })
+		if at < 0 {
+			return false
 		}
-	}
-	e := &entry{id: id, who: who, account: number, set: set, guarded: c.guards()}
-	c.await("they get in", 20*time.Second, func() bool {
-		s, err := c.world.AWS.SignIn(c.world.Person(who).AWS, number, set)
+		s, err := c.world.AWS.SignIn(c.world.Person(who).AWS, all[at].Account.ID, all[at].PermissionSet)
 		if err != nil {
 			return false
 		}
@@ -96,6 +94,10 @@ func (c *cell) prowl() {
 	}
 }
 
+// asAsked is the text of a direct message to an approver after the decision: it tells how the request stood when it was edited the last time, which may
+// be later than the decision.
+var asAsked = regexp.MustCompile(`^(BG-\d+: )[A-Z][a-z ]+\. (<@\w+> asked for .*?)(, until .*)?$`)
+
 // spoken is every message that stands, by place and words.
 func (c *cell) spoken() map[string]int {
 	out := map[string]int{}
@@ -113,7 +115,7 @@ func (c *cell) spoken() map[string]int {
 	}
 	for _, p := range c.world.People {
 		for _, m := range c.world.Slack.DM(p.Slack) {
-			add("dm "+p.Key, m.Text)
+			add("dm "+p.Key, asAsked.ReplaceAllString(m.Text, "$1(standing). $2"))
 		}
 	}
 	for _, m := range c.world.AWS.Mails() {
@@ -136,6 +138,9 @@ func (c *cell) unsaid(all map[string]int) (missing []string) {
 
 // audit holds what happened against what must be so, from what AWS and Slack saw and what the store says.
 func (c *cell) audit() {
+	if left := c.left(); left != "" {
+		c.breaks("not at its end: %s", left)
+	}
 	db, err := store.Open(c.storePath(), c.clock.Now())
 	if err != nil {
 		c.breaks("the store does not open: %v", err)
@@ -150,7 +155,7 @@ func (c *cell) audit() {
 		c.breaks("the store cannot be read: %v", err)
 		return
 	}
-	c.everyEnd(db, requests)
+	c.everyEnd(requests)
 	c.standingIsAsItWas(requests)
 	c.changesAreLogged(requests, events)
 	c.endsOnTime(requests)
@@ -176,7 +181,7 @@ func everything(db *store.DB) (requests map[store.ID]store.Request, events []sto
 }
 
 // everyEnd: each request reaches its end, and nothing is left to do.
-func (c *cell) everyEnd(db *store.DB, requests map[store.ID]store.Request) {
+func (c *cell) everyEnd(requests map[store.ID]store.Request) {
 	if len(requests) == 0 {
 		c.breaks("there is no request")
 	}
@@ -184,12 +189,6 @@ func (c *cell) everyEnd(db *store.DB, requests map[store.ID]store.Request) {
 		if !r.State.Ended() || r.Due != 0 {
 			c.breaks("%s is %s and not at its end", id, r.State)
 		}
-	}
-	if left, _ := db.Clicks(5); len(left) > 0 {
-		c.breaks("a click is left: %s of %s", left[0].Kind, left[0].Request)
-	}
-	if left, _ := db.Notices(0, 5); len(left) > 0 {
-		c.breaks("a notice is left: %s of %s (%s)", left[0].Kind, left[0].Request, left[0].Error)
 	}
 }
 
@@ -383,12 +382,18 @@ func (c *cell) saidOnce(events []store.Event) {
 		}
 	}
 	for text, n := range c.spoken() {
+		if strings.HasPrefix(c.row.Operation, "slack views.") && strings.HasSuffix(text, notOpened) {
+			continue
+		}
 		if allowed -= max(0, n-c.expect.spoken[text]); allowed < 0 {
 			c.breaks("said %d times, %d expected, and the log has no such repetition: %s", n, c.expect.spoken[text], text)
 			allowed = 0
 		}
 	}
 }
+
+// notOpened is what people are told whose form did not open: they asked, so they are answered.
+const notOpened = "The form could not be opened. Press the button again."
 
 // noticeOf is which notice a message is, by its metadata.
 func noticeOf(args json.RawMessage) (notice string, id store.ID) {

@@ -238,19 +238,41 @@ func (c *cell) near(id store.ID, before time.Duration) {
 	c.clock.Skip(end.Add(-before).Sub(c.clock.Now()))
 }
 
-// aftermath waits until everything has been said that the workflow says, and is quiet: longer than the pause between two sweeps.
+// aftermath waits until everything has been said that the workflow says, and stops the program in order. What the store then still holds is for the
+// next start: so it is started until nothing is left.
 func (c *cell) aftermath() {
 	c.mu.Lock()
 	c.step = "afterwards"
 	c.mu.Unlock()
-	if c.expect == nil {
-		return
-	}
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
-		if c.quiet(1200*time.Millisecond) && len(c.unsaid(c.expect.spoken)) == 0 {
-			return
+		if c.quiet(300*time.Millisecond) && (c.expect == nil || len(c.unsaid(c.expect.spoken)) == 0) {
+			break
 		}
 		c.clock.Skip(2 * time.Second) // what was put off is put off by the twins' clock
+	}
+	for range 5 {
+		c.await("the program is up", 20*time.Second, func() bool { return c.world.Slack.Sockets() > 0 })
+		if err := c.rest(); err != nil {
+			panic(stuck(err.Error()))
+		}
+		if left := c.left(); left == "" {
+			break
+		}
+		c.clock.Skip(2 * time.Minute)
+		c.life.Lock()
+		err := c.start()
+		c.life.Unlock()
+		if err != nil {
+			panic(stuck(err.Error()))
+		}
+		c.mu.Lock()
+		c.last = time.Now()
+		c.mu.Unlock()
+		// A start puts off what is to be said until Slack has answered, by a second of its own clock.
+		c.await("quiet", 30*time.Second, func() bool { return c.quiet(1500 * time.Millisecond) })
+	}
+	if c.expect == nil {
+		return
 	}
 	for _, m := range c.unsaid(c.expect.spoken) {
 		c.breaks("never said: %s", m)

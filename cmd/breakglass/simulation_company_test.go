@@ -38,12 +38,14 @@ type history struct {
 	began time.Time
 	logs  bytes.Buffer
 
-	run   *flight
-	cur   atomic.Pointer[flight] // the same, for the twins' servers
-	runs  int
-	store string
+	run     *flight
+	cur     atomic.Pointer[flight] // the same, for the twins' servers
+	runs    int
+	store   string
+	stopped time.Time // the last run
 
 	clock    machineClock
+	async    time.Duration        // how long AWS takes for a change
 	begin    []awstwin.Assignment // what stands, whatever the bot does
 	readings int                  // of CloudTrail, in all reports
 	seats    []*seat
@@ -77,6 +79,7 @@ func (h *history) live() (out outcome) {
 		out = outcome{mood: h.mood.name, steps: h.steps, wrong: h.wrong, log: h.logs.String(), counts: h.counts}
 	}()
 	cfg := awstwin.Config{MissingDelete: awstwin.MissingDelete(h.rnd.IntN(3)), Async: h.pick(500*time.Millisecond, 2*time.Second, 2*time.Second, 15*time.Second, 40*time.Second)}
+	h.async = cfg.Async
 	if h.chance(3) {
 		cfg.IAMLag = 10 * time.Second
 	}
@@ -160,6 +163,7 @@ type flight struct {
 // launch starts the program on the current store.
 func (h *history) launch(create bool) {
 	r := &flight{n: h.runs, done: make(chan error, 1), died: make(chan struct{})}
+	h.clock.started(h.stopped)
 	h.runs++
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
@@ -245,7 +249,7 @@ func (h *history) stop() {
 	if r == nil {
 		return
 	}
-	h.run = nil
+	h.run, h.stopped = nil, time.Now()
 	h.cur.Store(nil)
 	r.cancel()
 	if err := <-r.done; err != nil && !r.shut.Load() {
@@ -260,6 +264,7 @@ func (h *history) stop() {
 func (h *history) rise() {
 	r := h.run
 	h.stop()
+	h.stopped = r.fell
 	time.Sleep(r.after)
 	h.runs++
 	h.store = filepath.Join(h.dir, fmt.Sprintf("after-crash-%d.db", h.runs))
@@ -314,7 +319,39 @@ func (h *history) db() *store.DB {
 type machineClock struct {
 	mu     sync.Mutex
 	offset time.Duration
+	most   time.Duration // the furthest it ever was ahead
 	past   []shift
+	losses []loss
+}
+
+// loss is time that a program which was started while the clock was behind cannot know of, until the clock is right again.
+type loss struct {
+	from, to time.Time
+	d        time.Duration
+}
+
+// beat is how old the time may be that the store remembers: a program that is killed loses as much when the machine's clock is behind.
+const beat = time.Minute
+
+// started notes what a program that starts now cannot know: how long nobody ran, if the machine's clock is behind what it was.
+func (c *machineClock) started(stopped time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !stopped.IsZero() && c.offset < c.most {
+		c.losses = append(c.losses, loss{from: time.Now(), d: time.Since(stopped) + beat})
+	}
+}
+
+// forgot is how much of the time up to then the program cannot know of.
+func (c *machineClock) forgot(due time.Time) (d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range c.losses {
+		if l.from.Before(due.Add(d+onWire)) && (l.to.IsZero() || l.to.After(due)) {
+			d += l.d
+		}
+	}
+	return d
 }
 
 // shift is that the machine's clock was off by so much from then on.
@@ -332,7 +369,12 @@ func (c *machineClock) now() time.Time {
 func (c *machineClock) set(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.offset = d
+	c.offset, c.most = d, max(d, c.most)
+	for i := range c.losses {
+		if c.losses[i].to.IsZero() && d >= c.most {
+			c.losses[i].to = time.Now()
+		}
+	}
 	c.past = append(c.past, shift{time.Now(), d})
 }
 

@@ -134,7 +134,7 @@ func (h *history) onTime(r store.Request) {
 		return
 	}
 	due := h.due(r)
-	limit := h.allow(due).Add(onWire)
+	limit := h.allow(due, r.Account.ID).Add(onWire)
 	granted := h.clock.real(r.GrantedAt)
 	var first time.Time
 	for _, w := range h.wires {

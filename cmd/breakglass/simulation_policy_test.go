@@ -30,7 +30,7 @@ func (h *history) drawPolicy() error {
 			text, err = setKey(text, scenario, key, h.word(values...))
 		}
 	}
-	longest := []string{"5m", "20m", "1h", "2h", "3h"}
+	longest := []string{"5m", "20m", "40m", "1h", "90m"}
 	set("emergency", "max_duration", longest...)
 	set("emergency", "guard", "timed", "none", "closed")
 	for _, s := range []string{"ec2", "rds", "eks"} {

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -70,24 +73,47 @@ func TestSimulation(t *testing.T) {
 	for seed := first; seed < first+n; seed++ {
 		seeds = append(seeds, seed)
 	}
-	began, sum := time.Now(), tally{}
-	bad := 0
-	for _, seed := range seeds {
-		out := play(t, seed, moods)
+	began, sum, bad := time.Now(), tally{}, 0
+	playAll(t, seeds, moods, func(seed uint64, out outcome) (enough bool) {
 		sum.add(out.counts)
-		if len(out.wrong) == 0 {
-			continue
+		if len(out.wrong) > 0 {
+			t.Errorf("seed %d (%s):\n\t%s\n%s\n%s\nagain: BREAKGLASS_SIM_SEED=%d go test ./cmd/breakglass -run 'TestSimulation$'",
+				seed, out.mood, strings.Join(out.wrong, "\n\t"), strings.Join(out.steps, "\n"), tail(out.log, 3000), seed)
+			bad++
 		}
-		t.Errorf("seed %d (%s):\n\t%s\n%s\n%s\nagain: BREAKGLASS_SIM_SEED=%d go test ./cmd/breakglass -run 'TestSimulation$'",
-			seed, out.mood, strings.Join(out.wrong, "\n\t"), strings.Join(out.steps, "\n"), tail(out.log, 3000), seed)
-		if bad++; bad >= 5 {
-			t.Fatal("enough")
-		}
-	}
+		return bad >= 5
+	})
 	t.Logf("%d histories, %v each: %v", len(seeds), (time.Since(began) / time.Duration(max(1, len(seeds)))).Round(time.Millisecond), sum)
 	if n >= 10 {
 		sum.demand(t, "grants", "ends on time", "crashes", "shared", "faults met", "clicks acknowledged", "approved by others")
 	}
+}
+
+// playAll plays histories side by side, as many as there are cores, and tells of each. It stops where that has had enough.
+func playAll(t *testing.T, seeds []uint64, among []mood, tell func(uint64, outcome) (enough bool)) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // much is thrown away, and little is kept
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	next, done := 0, false
+	for range runtime.GOMAXPROCS(0) {
+		all.Go(func() {
+			for {
+				mu.Lock()
+				if done || next == len(seeds) {
+					mu.Unlock()
+					return
+				}
+				seed := seeds[next]
+				next++
+				mu.Unlock()
+				out := play(t, seed, among)
+				mu.Lock()
+				done = tell(seed, out) || done
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
 }
 
 // replay plays one history until it fails, and tells it.

@@ -49,17 +49,18 @@ type story struct {
 	t        *testing.T
 	accounts map[string]string // name -> id
 
-	dir    string
-	net    *wire.Net
-	world  *sandbox.World
-	policy string
-	runs   int // starts of the program so far: each works on its own copy of the store after a crash
-	store  string
-	run    *running
-	logs   *bytes.Buffer
-	expect int // refusals of the twin that the story provoked
-	begin  []awstwin.Assignment
-	keep   bool // the story says itself what must stand in AWS at the end
+	dir      string
+	net      *wire.Net
+	world    *sandbox.World
+	policy   string
+	runs     int // starts of the program so far: each works on its own copy of the store after a crash
+	store    string
+	run      *running
+	logs     *bytes.Buffer
+	expect   int // refusals of the twin that the story provoked
+	begin    []awstwin.Assignment
+	sessions map[string]*awstwin.Session // who stays signed in, by the story's names
+	keep     bool                        // the story says itself what must stand in AWS at the end
 }
 
 // running is one run of the program.

@@ -155,7 +155,7 @@ func TestGuardsAreWhereTheyMustBe(t *testing.T) {
 					t.Errorf("%s refers to %s, which is not in %s", set.Name, *ref.Name, account)
 				}
 			}
-			closed := strings.Contains(f.AWS.Policy(account, sandbox.Guard(set.Name)), "StringNotEquals")
+			closed := strings.Contains(set.Name, "BreakGlass") // Emergency and ReadOnly are timed
 			if err := f.session("dana", account, set.Name).Do(ctx, look); (err != nil) != closed {
 				t.Errorf("%s in %s, closed %v: %v", set.Name, account, closed, err)
 			}

@@ -286,7 +286,7 @@ func TestCheckEnds(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.deadMan(t)
 		w.connect(t, Config{DeadManRole: deadManRole, MemberRole: member})
-		w.trusting(wealth)
+		w.lookingAfterShells(wealth)
 		accounts := []store.Account{{Name: "prod-wealth", ID: wealth, Regions: []string{"us-west-2"}}, {Name: "prod-cash", ID: cash}}
 		check := func(want ...bool) []Row {
 			t.Helper()

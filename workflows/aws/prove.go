@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -180,5 +181,5 @@ func (d *DeadMan) makeFor(ctx context.Context, name string, at time.Time, accoun
 
 // scratchName is a name that no other check or proof has.
 func (d *DeadMan) scratchName(prefix string) string {
-	return prefix + d.c.now().UTC().Format("20060102T150405.000000000")
+	return prefix + d.c.now().UTC().Format("20060102T150405") + fmt.Sprintf("-%08x", rand.Uint32())
 }

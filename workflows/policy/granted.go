@@ -44,13 +44,16 @@ func (p *Policy) Opens(g Grant) (out []Account) {
 
 // MayAssume says which roles the sessions in an account, given by name or id, may go on to assume: by
 // the name of the permission set or the IAM role, what all scenarios that grant it there allow, sorted,
-// each once. It is a property of the set, since IAM cannot tell by which scenario somebody came. Those
-// that may assume none are left out. A role is a name, then one of this account, or a whole ARN.
+// each once. It is a property of the set, since IAM cannot tell by which scenario somebody came. What may
+// be assumed is a name, then of a role of this account, or a whole ARN. Every IAM role that is granted
+// there has a key, with nothing where it may assume nothing: the fence keeps sessions from changing these
+// roles, and knows them from here. A permission set that may assume nothing has none.
 func (p *Policy) MayAssume(account string) map[string][]string {
 	out, here := map[string][]string{}, p.place(account)
 	for _, s := range p.Scenarios {
-		fenced := s.Grant.Kind == GrantPermissionSet || s.Grant.Kind == GrantIAMRole
-		if fenced && len(s.MayAssume) > 0 && slices.Contains(s.Accounts, here) {
+		role := s.Grant.Kind == GrantIAMRole
+		fenced := role || s.Grant.Kind == GrantPermissionSet && len(s.MayAssume) > 0
+		if fenced && slices.Contains(s.Accounts, here) {
 			out[s.Grant.Name] = append(out[s.Grant.Name], s.MayAssume...)
 		}
 	}

@@ -124,6 +124,10 @@ func TestMayAssume(t *testing.T) {
 			t.Errorf("%s: %s", account, diff)
 		}
 	}
+	none := rich(t, "max_duration: 1h, may_assume: [c]", "max_duration: 1h").MayAssume("prod-wealth")
+	if roles, known := none["Role"]; !known || len(roles) > 0 {
+		t.Errorf("the fence would not keep this role: %v", none)
+	}
 	p.MayAssume("prod-cash")["EC2"][0] = "changed"
 	if got := p.MayAssume("prod-cash")["EC2"][0]; got != "a" {
 		t.Errorf("the caller changed the policy: %s", got)

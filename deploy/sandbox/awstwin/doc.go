@@ -10,8 +10,8 @@
 // anybody asks, so that skipped hours cost nothing. Faults are asked for by FailNext, Outage, DropReplyNext, HangNext;
 // what arrived is in Calls.
 //
-// People act by [Organization.SignIn] and [Session.Do], or over HTTP with the keys of their session or the token of
-// PortalSignIn. Every action is decided by the policies as they are at that moment (package iam) and written to CloudTrail.
+// People act by [Organization.SignIn] (or [Organization.AssumeRole], as an IAM user) and [Session.Do], or over HTTP with the
+// keys of their session or the token of PortalSignIn. Every action is decided by the policies as they are at that moment (package iam) and written to CloudTrail.
 //
 //	service        operations                                     limits and behaviour modelled                                not modelled
 //	sso-admin      instances, permission sets and their policies, asynchronous statuses; one change for each account;          creating permission sets by API,
@@ -20,7 +20,8 @@
 //	                                                              roles come and go with the first and last assignment;
 //	                                                              delegated administrator's limits; inherited rows
 //	identitystore  GetUserId, users, groups, memberships          20 calls/s of its own; enterprise extension only when        creating and changing users and groups,
-//	                                                              asked for; UserStatus; conflicts with their reason           external ids
+//	                                                              asked for; UserStatus; conflicts with their reason;          external ids
+//	                                                              changes of groups reach the portal after GroupLag
 //	sso (portal)   credentials, accounts, roles, logout           bearer token; No access; events without a user name          device authorisation
 //	sts            GetCallerIdentity, AssumeRole, GetSessionToken trust and identity policies, MFA, durations, role            federation tokens, web identity
 //	                                                              chaining; unknown and expired keys
@@ -31,9 +32,11 @@
 //	                                                              Region, any account
 //	iam            customer managed policies and versions,        5 versions, 6,144 characters; trust 2,048; inline 10,240;    groups, SAML and OIDC providers, simulation
 //	               roles, boundaries, users, keys, passwords,     reserved roles are protected; GetLoginProfile does not
-//	               MFA devices, credential report                 show a rotation; two keys
+//	               MFA devices, credential report                 show a rotation; two keys; Sids, doubled keys, principals
+//	                                                              that are not there; what is written bears after IAMLag
 //	scheduler      schedules and groups                           at() in the past, names, client tokens, universal targets    rate() and cron() (accepted, never fire),
-//	                                                              of ssoadmin, identitystore, iam, sqs; fires as its role;     the 60 s of imprecision, flexible windows
+//	                                                              of ssoadmin, identitystore, iam, sqs; fires as its role,     flexible windows
+//	                                                              whose trust is evaluated; up to ScheduleLate late;
 //	                                                              retries, dead-letter queue; DELETE after completion
 //	ssm            sessions; GetParameter(s)                      a session outlives its credentials; Owner is the STS ARN     the data channel, documents, other parameters' API
 //	secretsmanager GetSecretValue                                 by name, ARN, partial ARN                                    versions, rotation

@@ -198,6 +198,46 @@ func TestABreakGlassRole(t *testing.T) {
 	}
 }
 
+// TestGoingOnToAnotherRole: whom the trust of a role names, and what the caller's own policies say of it (IAM user guide, "Policy evaluation
+// logic": an account is not enough, the caller itself is, and a deny always wins; a role that is named is still held by its boundary).
+func TestGoingOnToAnotherRole(t *testing.T) {
+	const nothing, assume = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:*","Resource":"*"}]}`,
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}]}`
+	fence := strings.Replace(assume, "Allow", "Deny", 1)
+	for _, c := range []struct {
+		name, trusts string // the principal: account, role or session
+		policies     map[string]string
+		boundary     string
+		want         bool
+	}{
+		{"the account, and the caller may", "account", map[string]string{"a": assume}, "", true},
+		{"the account, and the caller may not", "account", map[string]string{"a": nothing}, "", false},
+		{"the role itself", "role", map[string]string{"a": nothing}, "", true},
+		{"the role itself, with a deny of its own", "role", map[string]string{"a": assume, "b": fence}, "", false},
+		{"the role itself, and its boundary is silent", "role", map[string]string{"a": assume}, nothing, false},
+		{"the role itself, and its boundary allows", "role", map[string]string{"a": nothing}, assume, true},
+		{"the session itself, and its boundary is silent", "session", map[string]string{"a": nothing}, nothing, true},
+		{"somebody else", "nobody", map[string]string{"a": assume}, "", false},
+	} {
+		w := newWorld(t, nil)
+		w.AddIAMUser(prod, awstwin.IAMUser{Name: "oncall", Policies: map[string]string{"all": admin}})
+		w.SetRole(prod, "First", strings.Replace(botTrust, management, prod, 1), c.policies)
+		if c.boundary != "" {
+			w.SetPolicy(prod, "Boundary", c.boundary)
+			w.SetRoleBoundary(prod, "First", "Boundary")
+		}
+		principal := map[string]string{"account": "arn:aws:iam::" + prod + ":root", "role": "arn:aws:iam::" + prod + ":role/First",
+			"session": "arn:aws:sts::" + prod + ":assumed-role/First/BG-1", "nobody": "arn:aws:iam::" + prod + ":role/Other"}[c.trusts]
+		w.SetRole(prod, "Second", strings.Replace(botTrust, "arn:aws:iam::"+management+":root", principal, 1), nil)
+		s := must[*awstwin.Session](t)(w.AssumeRole(prod, "oncall", awstwin.Assume{Role: "First", SessionName: "BG-1"}))
+		_, err := s.AssumeRole(awstwin.Assume{Role: "Second", SessionName: "anna"})
+		var refused *awstwin.Error
+		if denied := errors.As(err, &refused) && refused.Code == "AccessDenied"; denied == c.want || !denied && err != nil {
+			t.Errorf("trust names %s: %v, want %v", c.name, err, c.want)
+		}
+	}
+}
+
 // TestIAMTakesItsTime: what is read back at once bears on requests later, in each of the three places.
 func TestIAMTakesItsTime(t *testing.T) {
 	w := guarded(t, nil)

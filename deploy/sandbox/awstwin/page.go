@@ -52,7 +52,7 @@ func pageSorted[T any](items []T, key func(T) string, p paging, limit int, quest
 		if !ok {
 			return nil, "", bad()
 		}
-		items = items[sort.Search(len(items), func(i int) bool { return key(items[i]) >= last }):]
+		items = items[sort.Search(len(items), func(i int) bool { return key(items[i]) > last }):]
 	}
 	if len(items) <= size {
 		return items, "", nil

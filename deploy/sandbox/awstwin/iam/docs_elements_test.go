@@ -9,6 +9,8 @@ func elementCases() []documented {
 	accounting := []string{`{"Effect":"Allow","Action":"iam:*","Resource":"arn:aws:iam::111122223333:user/accounting/*"}`}
 	test := []string{`{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::amzn-s3-demo-bucket/*/test/*"}`}
 	segment := []string{`{"Effect":"Allow","Action":"*","Resource":"arn:aws:logs:*:111122223333:log-group:/forge/*"}`}
+	across := []string{`{"Effect":"Allow","Action":"*","Resource":"arn:aws:logs:*:log-group:/forge/*"}`}
+	within := []string{`{"Effect":"Allow","Action":"*","Resource":"arn:aws:logs:*1:log-group:/forge/*"}`}
 	variable := []string{`{"Effect":"Allow","Action":"sqs:*","Resource":"arn:aws:sqs:us-east-2:*:${aws:username}-queue"}`}
 	literal := []string{`{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::amzn-s3-demo-bucket/${*}","Condition":{"StringEquals":{"s3:prefix":"${aws:username, 'nobody'}"}}}`}
 	return []documented{
@@ -31,6 +33,8 @@ func elementCases() []documented {
 		{page: pageResource, name: "a star runs over slashes", identity: test, action: "s3:GetObject", resource: "arn:aws:s3:::amzn-s3-demo-bucket/1/2/test/3"},
 		{page: pageResource, name: "and needs what stands about it", identity: test, action: "s3:GetObject", resource: "arn:aws:s3:::amzn-s3-demo-bucket/test/3", want: silent},
 		{page: pageResource, name: "the last star runs over colons", identity: segment, action: "logs:GetLogEvents", resource: "arn:aws:logs:eu-west-1:111122223333:log-group:/forge/api:log-stream:x"},
+		{page: pageResource, name: "and so does one at the end of a part", identity: across, action: "logs:GetLogEvents", resource: "arn:aws:logs:eu-west-1:111122223333:log-group:/forge/api"},
+		{page: pageResource, name: "but not one in the middle of it", identity: within, action: "logs:GetLogEvents", resource: "arn:aws:logs:eu-west-1:111122223331:log-group:/forge/api", want: silent},
 		{page: pageResource, name: "another account", identity: segment, action: "logs:GetLogEvents", resource: "arn:aws:logs:eu-west-1:444455556666:log-group:/forge/api", want: silent},
 		{page: pageVariables, name: "own keys", identity: own, action: "iam:CreateAccessKey", resource: "arn:aws:iam::111122223333:user/anna", context: []string{"aws:username", "anna"}},
 		{page: pageVariables, name: "another's keys", identity: own, action: "iam:CreateAccessKey", resource: "arn:aws:iam::111122223333:user/bert", context: []string{"aws:username", "anna"}, want: silent},
