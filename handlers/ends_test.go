@@ -142,6 +142,7 @@ func notices(all map[string]message, f setting) {
 	add("ends", workflows.NoticeEnds, bare, map[string]string{"why": "IAM did not answer within 10 seconds", "incidents": "true"})
 	scheduled := in(store.Active)
 	scheduled.Ends = store.Ends{Guard: true}
+	add("ends-stand", workflows.NoticeEnds, bare, map[string]string{"stands": "true", "incidents": "true"})
 	add("ends-no-schedules", workflows.NoticeEnds, scheduled, map[string]string{"why": "BREAKGLASS_DEADMAN_ROLE is not set"})
 	for _, state := range []string{"active", "failed", "ended"} {
 		add("with-"+state, workflows.NoticeWith, in(store.Active), map[string]string{

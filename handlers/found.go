@@ -20,6 +20,9 @@ func withoutEnd(n store.Notice, r store.Request) message {
 		}
 		w = w.say(". ")
 	}
+	if n.Data["stands"] != "" { // what an emergency did not wait for is there
+		return oneLiner(r, "every end stands now", w.say("The guard that was missing is written: IAM refuses this session after its end."))
+	}
 	w = w.say("Not every end of this session stands: " + reasonOf(or(n.Data["why"], r.Ends.Why)))
 	switch {
 	case !r.Ends.Guard && r.Group == "":

@@ -288,7 +288,7 @@ func TestFullDiskDuringTheRevocation(t *testing.T) {
 	single(t, func(s *legend) {
 		id := s.active("ec2", "30m", "lee")
 		s.fault = fails(errors.New("throttled"), "unassign")
-		s.pass(31 * time.Minute)
+		s.pass(30*time.Minute + 10*time.Second)
 		mend := breakDisk(s.run.db)
 		s.blind, s.fault = true, nil
 		s.pass(2 * time.Minute)

@@ -99,7 +99,8 @@ func extension(c *store.Change, n int) error {
 	errs := []error{c.Tell(store.Notice{Kind: NoticeExtension, Message: message, Lane: thread(r), Data: data})}
 	for _, a := range r.Asked {
 		errs = append(errs, c.Tell(store.Notice{
-			Kind: NoticeExtension, Message: message + " " + a.SlackID, To: a.SlackID, Lane: lane(r, "dm "+a.SlackID), Data: data,
+			Kind: NoticeExtension, Message: message + " " + a.SlackID, To: a.SlackID, Lane: lane(r, "dm "+a.SlackID),
+			Data: map[string]string{"number": data["number"], "why": a.As},
 		}))
 	}
 	return errors.Join(errs...)

@@ -47,10 +47,11 @@ type command struct {
 
 // answer is what it says. Refused is a reason for a person; Error a fault.
 type answer struct {
-	Sessions []store.Request `json:"sessions,omitempty"`
-	Said     string          `json:"said,omitempty"`
-	Refused  string          `json:"refused,omitempty"`
-	Error    string          `json:"error,omitempty"`
+	Sessions []store.Request   `json:"sessions,omitempty"`
+	Said     string            `json:"said,omitempty"`
+	Proofs   map[string]string `json:"proofs,omitempty"` // when each was last seen
+	Refused  string            `json:"refused,omitempty"`
+	Error    string            `json:"error,omitempty"`
 }
 
 // admin serves the socket until ctx is done.
@@ -110,6 +111,10 @@ func do(e *workflows.Engine, db *store.DB, by store.By, c command) answer {
 		if err = e.Unlock(by, c.Why); err == nil {
 			a.Said = "The lockdown is lifted: access can be asked for again. The channels are told."
 		}
+	case "proved":
+		err = recordProof(db, by, c.Why)
+	case "proofs":
+		a.Proofs, err = readProofs(db)
 	case "backup":
 		if err = db.Backup(c.Path); err == nil {
 			a.Said = "Backed up to " + c.Path + "; the copy was read and is whole."

@@ -20,16 +20,21 @@ import (
 )
 
 func checkCommand() *cobra.Command {
-	var asJSON, prove, tier3 bool
+	var asJSON, proves, tier3 bool
+	var on canary
 	c := &cobra.Command{
 		Use:   "check",
 		Short: "Ask Slack and AWS for all that the policy will need",
 		Long: `Ask Slack and AWS whether everything the policy and the environment name is there: each row says what was looked at, what was found, what is needed and
-what to do about it. Nothing is changed. The exit code is 0 when every row is well, 1 when one is not.`,
+what to do about it. Of the ends it makes a schedule far in the future and removes it again; nothing else is changed. The exit code is 0 when every row is
+well, 1 when one is not.
+
+With --prove it also tries the ends in AWS itself, which takes a few minutes and gives nobody access: a schedule must take a permission set from an empty
+group, and a guard must end the session of a role that may do nothing. What was seen is dated in the store, and check says when.`,
 		Args: exactly(0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if prove || tier3 {
-				return usagef("--prove and --tier3 are not built yet")
+			if tier3 {
+				return usagef("--tier3 is not built yet")
 			}
 			env, err := readEnvironment()
 			if err != nil {
@@ -53,11 +58,22 @@ what to do about it. Nothing is changed. The exit code is 0 when every row is we
 			if err != nil {
 				return err
 			}
+			if proves {
+				seen, err := prove(c.Context(), c.ErrOrStderr(), env, pol, on)
+				if err != nil {
+					return err
+				}
+				rows = append(rows, seen...)
+			} else {
+				rows = append(rows, proofs(c.Context(), env)...)
+			}
 			return showRows(c.OutOrStdout(), rows, asJSON)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	c.Flags().BoolVar(&prove, "prove", false, "also prove what only AWS can show (not built yet)")
+	c.Flags().BoolVar(&proves, "prove", false, "also try the ends in AWS: a schedule on an empty group, a guard on a powerless role")
+	c.Flags().StringVar(&on.group, "canary", "grp-breakglass-canary", "the empty group that --prove gives a permission set to")
+	c.Flags().StringVar(&on.account, "canary-account", "", "the account, by its name in the policy, in which --prove tries (default: the first that has a permission set)")
 	c.Flags().BoolVar(&tier3, "tier3", false, "also check what Tier 3 needs (not built yet)")
 	return c
 }
@@ -96,10 +112,7 @@ func showRows(w io.Writer, rows []aws.Row, asJSON bool) error {
 
 // checkAll is every row: the policy, the ends, Slack, AWS.
 func checkAll(ctx context.Context, env environment, pol *policy.Policy, told func(aws.Row)) ([]aws.Row, error) {
-	conn, err := aws.Connect(ctx, aws.Config{
-		Region: pol.IdentityCenter.Region, InstanceARN: pol.IdentityCenter.InstanceARN, MemberRole: env.MemberRole, OwnerRole: env.OwnerRole,
-		Guard: env.Guard, DeadManRole: env.DeadmanRole,
-	})
+	conn, err := connect(ctx, env, pol)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +125,17 @@ func checkAll(ctx context.Context, env environment, pol *policy.Policy, told fun
 		told(r)
 	}
 	rows = append(rows, slackRows...)
-	return append(rows, conn.Check(ctx, needs(pol), told)...), nil
+	n := needs(pol)
+	rows = append(rows, conn.Check(ctx, n, told)...)
+	return append(rows, conn.CheckEnds(ctx, n.Accounts, guardRows(conn, env, pol), told)...), nil
+}
+
+// connect is AWS as the bot itself would use it.
+func connect(ctx context.Context, env environment, pol *policy.Policy) (*aws.Connection, error) {
+	return aws.Connect(ctx, aws.Config{
+		Region: pol.IdentityCenter.Region, InstanceARN: pol.IdentityCenter.InstanceARN, MemberRole: env.MemberRole, OwnerRole: env.OwnerRole,
+		Guard: env.Guard, DeadManRole: env.DeadmanRole,
+	})
 }
 
 func checkPolicy(pol *policy.Policy) []aws.Row {
@@ -123,13 +146,7 @@ func checkPolicy(pol *policy.Policy) []aws.Row {
 				Remedy: "none yet: it is refused at the form as not offered", OK: true})
 		}
 	}
-	return append(rows,
-		aws.Row{What: "end: the bot", Found: "built", OK: true},
-		aws.Row{What: "end: guard policies", Found: "not built", Needed: "IAM refuses a live session after its expiry",
-			Remedy: "none yet: keep session durations of permission sets at PT1H", OK: true},
-		aws.Row{What: "end: dead man's schedules", Found: "not built", Needed: "access ends when the bot is gone",
-			Remedy: "none yet: let a supervisor restart the bot, and alarm on /readyz", OK: true},
-	)
+	return append(rows, aws.Row{What: "end: the bot", Found: "stands while it runs", OK: true})
 }
 
 // needs is what the policy names of AWS, each once.

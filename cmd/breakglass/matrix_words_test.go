@@ -61,7 +61,7 @@ func (c *cell) in(step string, play func()) {
 	c.last = time.Now()
 	c.mu.Unlock()
 	if c.expect == nil {
-		c.await("quiet", 60*time.Second, func() bool { return c.quiet(1500 * time.Millisecond) })
+		c.await("quiet", 60*time.Second, func() bool { return c.quiet(time.Second) })
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.after[step] = c.spoken()

@@ -81,7 +81,7 @@ func newOffice(t testing.TB) *office {
 	o.env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + o.dir, "TMPDIR=" + o.dir,
 		"SLACK_BOT_TOKEN=" + sandbox.BotToken, "SLACK_APP_TOKEN=" + sandbox.AppToken, "SLACK_API_URL=" + slackURL + "/api/",
-		"AWS_ENDPOINT_URL=" + awsServer.URL, "AWS_ACCESS_KEY_ID=" + awstwin.BotAccessKeyID, "AWS_SECRET_ACCESS_KEY=" + awstwin.BotSecretAccessKey,
+		"BREAKGLASS_DEADMAN_ROLE=" + sandbox.DeadManRole, "AWS_ENDPOINT_URL=" + awsServer.URL, "AWS_ACCESS_KEY_ID=" + awstwin.BotAccessKeyID, "AWS_SECRET_ACCESS_KEY=" + awstwin.BotSecretAccessKey,
 		"AWS_REGION=us-east-1", "AWS_EC2_METADATA_DISABLED=true", "BREAKGLASS_SWEEP=@every 1s",
 		"BREAKGLASS_LISTEN=" + o.health, "BREAKGLASS_TWIN_CLOCK=" + clockServer.URL + "/clock",
 	}

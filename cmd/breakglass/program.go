@@ -209,8 +209,9 @@ func (p *program) connect(home handlers.Workspace) {
 	people := handlers.NewIdentity(handlers.IdentityParts{
 		Slack: api, Directory: p.dir, Facts: p.db, Policy: p.pol.Load, Workspace: home, Now: p.now, Log: p.log, OnChanged: p.personChanged,
 	})
+	ends := otherEnds(p.env)
 	speaker := handlers.NewSpeaker(handlers.SpeakerConfig{
-		API: api, Policy: p.pol.Load, Channels: p.channels, Mail: p.mail, Now: p.now, Log: p.log,
+		Ends: &ends, API: api, Policy: p.pol.Load, Channels: p.channels, Mail: p.mail, Now: p.now, Log: p.log,
 		Card: func(id store.ID) (store.Ref, bool) {
 			if r, err := p.db.Request(id); err == nil && r.Lead != "" { // its thread is that of what it was granted along with
 				id = r.Lead

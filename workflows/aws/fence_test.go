@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"breakglass/deploy/sandbox/awstwin"
+	"breakglass/deploy/sandbox/awstwin/iam"
 	"breakglass/store"
 )
 
@@ -160,6 +161,40 @@ func TestFenceAsABoundary(t *testing.T) {
 			t.Errorf("the fence gave something: %v", err)
 		}
 	})
+}
+
+// TestBoundaryGivesNothingToAPerson: each of the facts that keep it from permission sets is enough, should the others be wrong.
+func TestBoundaryGivesNothingToAPerson(t *testing.T) {
+	doc, err := iam.Parse([]byte(FenceDocument(fenced(), "us-east-1", byMember, prefix)))
+	if err != nil || doc.CheckIdentity() != nil {
+		t.Fatal(err)
+	}
+	role := "arn:aws:iam::" + wealth + ":role/"
+	for _, c := range []struct {
+		arn, session, person string
+		want                 bool
+	}{
+		{role + "BreakGlassAdminRole", "BG-1042", "", true},
+		{role + "BreakGlassAdminRole", "alice", "", false},
+		{role + "BreakGlassAdminRole", "BG-1042", "u", false},
+		{role + "AWSReservedSSO_Guarded_0123456789abcdef", "BG-1042", "", false},
+		{role + "aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Guarded_0123456789abcdef", "BG-1042", "", false},
+		{"arn:aws:iam::" + wealth + ":user/oncall", "BG-1042", "", false},
+		{"", "BG-1042", "", false},
+	} {
+		ctx := iam.Context{}
+		ctx.Set("aws:userid", "AROA:"+c.session)
+		if c.arn != "" {
+			ctx.Set("aws:PrincipalArn", c.arn)
+		}
+		if c.person != "" {
+			ctx.Set("identitystore:userId", c.person)
+		}
+		got := iam.Decide(iam.Request{Action: "ec2:StopInstances", Resource: "*", Context: ctx}, iam.Layer{Kind: iam.Identity, Documents: []*iam.Document{doc}})
+		if got.Allowed != c.want {
+			t.Errorf("%+v: %+v", c, got)
+		}
+	}
 }
 
 // TestFenceIsCheapToAskAgain: once an hour it is read, at once where what must stand has changed, and put right where it differs.
