@@ -2,6 +2,7 @@ package workflows_test
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -217,11 +218,27 @@ func TestExtensionAtTierZero(t *testing.T) {
 // Whom the policy names is told of a beginning, although an extension was asked for before they could be.
 func TestNamedAreToldAlthoughAnExtensionWasAsked(t *testing.T) {
 	single(t, func(s *legend) {
-		s.ask("emergency", "1h")
-		id := s.active("admin-role", "30m", "security.lead", "incident.manager")
-		s.pass(5 * time.Second)
-		if s.heard(workflows.NoticeTold) < 4 {
-			t.Errorf("%s: told %d times", id, s.heard(workflows.NoticeTold))
+		var away atomic.Bool
+		s.takes(time.Second)
+		s.look = func() error {
+			if away.Load() {
+				return errAWS
+			}
+			return nil
+		}
+		id := s.ask("emergency", "1h")
+		for s.creates == 0 {
+			time.Sleep(100 * time.Millisecond)
+		}
+		away.Store(true)
+		s.until(id, store.Active, 10*time.Second)
+		s.pass(time.Second)
+		told := s.heard(workflows.NoticeTold)
+		away.Store(false)
+		s.extend("dana", id, "30m")
+		s.pass(20 * time.Second)
+		if n := s.heard(workflows.NoticeTold); n < 2 {
+			t.Errorf("told %d times before, %d now", told, n)
 		}
 	})
 }

@@ -217,7 +217,9 @@ func lockdown(s *legend) {
 	s.pass(time.Second)
 	s.press("security.lead", store.Click{Kind: store.ClickLock, Text: "leaked"})
 	s.pass(time.Minute)
-	s.ended()
+	if n := s.in(); n > 0 {
+		s.t.Errorf("%d still in", n)
+	}
 	if _, err := s.submitAs("pat", "ec2", "prod-wealth", "1h"); err == nil {
 		s.t.Error("somebody may ask during a lockdown")
 	}

@@ -176,8 +176,11 @@ func (g guards) Fence(ctx context.Context, f store.Fence) (string, error) {
 	w := g.r.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	differed := w.fences[f.Account]
-	delete(w.fences, f.Account)
+	differed, known := w.fences[f.Account]
+	if !known {
+		differed = "it is as it was installed"
+	}
+	w.fences[f.Account] = ""
 	return differed, nil
 }
 
@@ -282,7 +285,7 @@ func (w *world) fire(now time.Time) {
 			delete(w.members, t)
 			continue
 		}
-		w.changes[fmt.Sprintf("fired-%d", len(w.changes))] = &change{t: t, removal: true, done: now.Add(w.async)}
+		w.changes[fmt.Sprintf("fired-%d", len(w.changes))] = &change{t: t, removal: true, done: s.At.Add(w.async)}
 	}
 }
 

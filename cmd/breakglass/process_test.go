@@ -310,7 +310,7 @@ func TestProcess(t *testing.T) {
 // TestCheck asks for everything the example policy needs, where all is well and where something is not.
 func TestCheck(t *testing.T) {
 	o := newOffice(t)
-	o.wants(exitOK, []string{"Forge-Prod-Emergency", "platform-support", "#platform-incidents", "prod-wealth", "not built"}, "check")
+	o.wants(exitOK, []string{"Forge-Prod-Emergency", "platform-support", "#platform-incidents", "prod-wealth", "not offered", "made one and removed it", "never seen"}, "check")
 	var report struct {
 		OK   bool
 		Rows []map[string]any

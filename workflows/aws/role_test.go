@@ -19,7 +19,7 @@ const (
 	nobodyIsIn = `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}`
 )
 
-// trusted plays a story around a role that nobody is trusted by, and an IAM user who is allowed to assume it.
+// trusting plays a story around a role that nobody is trusted by, and an IAM user who is allowed to assume it.
 func trusting(t *testing.T, trust string, story func(t *testing.T, w *world, r *Roles)) {
 	guarded(t, func(t *testing.T, w *world, _ *Guards) {
 		w.SetRole(wealth, adminRole, trust, map[string]string{"all": allowAll})

@@ -165,11 +165,14 @@ func TestManyRevocationsAtOnce(t *testing.T) {
 				for _, c := range calls {
 					per[c.Operation]++
 				}
-				t.Logf("%d revocations in %s: %.2f calls a second, %.2f for each: %v", n, took.Round(time.Second), float64(len(calls))/took.Seconds(), float64(len(calls))/n, per)
+				// The last ones wait for AWS and for each other's accounts, which is no load.
+				loaded := calls[:len(calls)*3/4]
+				rate := float64(len(loaded)) / loaded[len(loaded)-1].At.Sub(due).Seconds()
+				t.Logf("%d revocations in %s: %.2f calls a second, %.2f for each: %v", n, took.Round(time.Second), rate, float64(len(calls))/n, per)
 				if each := float64(len(calls)) / n; each > 2.6 {
 					t.Errorf("%.2f calls for each", each)
 				}
-				if rate := float64(len(calls)) / took.Seconds(); rate < 19 && async == 2*time.Second {
+				if rate < 19 {
 					t.Errorf("%.2f calls a second", rate)
 				}
 				for _, c := range []string{"ThrottlingException", "ConflictException"} {
