@@ -246,6 +246,7 @@ func (o *office) has(who, account, set string) bool {
 func TestProcess(t *testing.T) {
 	const set = "Forge-Prod-BreakGlass-EC2"
 	o := newOffice(t)
+	o.env = append(o.env, "BREAKGLASS_DEADMAN_ROLE=") // the story needs access that outlives a dead bot
 	o.wants(exitUsage, []string{"there is no store", "serve --init"}, "serve")
 	o.wants(exitUsage, []string{"there is no store"}, "sessions")
 	bot := o.serve("--init")
