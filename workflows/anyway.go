@@ -19,12 +19,12 @@ type unwritten struct {
 // anywayPause is between two removals of the same access while the store cannot be written: nothing but memory knows that one was made.
 const anywayPause = time.Minute
 
-// anyway takes access away that is over, although nothing can be written: a full disk stops new requests and never a revocation. It is the one effect
+// anyway takes access away that is over, although that it ends could not be written down: a full disk stops new requests and never a revocation. It is the one effect
 // that is not recorded before it is tried; the log has it as soon as it can be written again.
 func (e *Engine) anyway(ctx context.Context, r store.Request) {
 	now := e.now()
-	if !r.State.MayHaveAccess() || r.Standing || r.State != store.Revoking && r.ExpiresAt.After(now) {
-		return
+	if r.State != store.Active && r.State != store.Granting || r.Standing || !r.Over(store.ClockEnd, now) {
+		return // a removal that was recorded asks AWS before it writes anything
 	}
 	e.owed.mu.Lock()
 	last, again := e.owed.at[r.ID]

@@ -254,11 +254,13 @@ func (e *Engine) step(ctx context.Context, id store.ID) {
 			}
 			return
 		}
-		if err := e.tryStep(ctx, r); err != nil && (ctx.Err() != nil || !e.stumble(r, err)) {
-			if ctx.Err() == nil {
+		if err := e.tryStep(ctx, r); err != nil {
+			if ctx.Err() == nil && !moved(err) {
 				e.anyway(ctx, r)
 			}
-			return // cut off, or not even the failure could be recorded
+			if ctx.Err() != nil || !e.stumble(r, err) {
+				return // cut off, or not even the failure could be recorded
+			}
 		}
 		e.hear()
 	}
@@ -303,11 +305,11 @@ func (e *Engine) advance(ctx context.Context, r store.Request) error {
 
 // stumble keeps a request whose step failed for another try: what it was about is still due, later each time. It returns false where
 // not even that could be recorded; then the next sweep of the cron comes back to it, so that a broken disk makes no hot loop.
-func (e *Engine) stumble(r store.Request, cause error) (moved bool) {
-	var elsewhere *store.TransitionError
-	if errors.As(cause, &elsewhere) || errors.Is(cause, errMoved) {
-		return true // somebody else moved it meanwhile: look again at once
+func (e *Engine) stumble(r store.Request, cause error) (recorded bool) {
+	if moved(cause) {
+		return true // look again at once
 	}
+	var elsewhere *store.TransitionError
 	e.Log.Warn("a step failed and will be tried again", "request", r.ID, "state", r.State, "attempts", r.Work.Attempts+1, "err", cause)
 	now := e.now()
 	_, err := e.DB.Touch(e.by(), r.ID, r.State, func(c *store.Change) error {
@@ -330,6 +332,12 @@ func (e *Engine) stumble(r store.Request, cause error) (moved bool) {
 		return false
 	}
 	return true
+}
+
+// moved says whether a step failed because somebody else moved the request meanwhile.
+func moved(err error) bool {
+	var elsewhere *store.TransitionError
+	return errors.As(err, &elsewhere) || errors.Is(err, errMoved)
 }
 
 // pollers are the clocks that a failed step puts off. The end of a session is among them only while it is being revoked: until then

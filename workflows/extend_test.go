@@ -236,7 +236,7 @@ func TestNamedAreToldAlthoughAnExtensionWasAsked(t *testing.T) {
 		told := s.heard(workflows.NoticeTold)
 		away.Store(false)
 		s.extend("dana", id, "30m")
-		s.pass(20 * time.Second)
+		s.pass(3 * time.Minute)
 		if n := s.heard(workflows.NoticeTold); n < 2 {
 			t.Errorf("told %d times before, %d now", told, n)
 		}

@@ -246,7 +246,11 @@ func (e *Engine) asked(r store.Request, change string) (store.Request, error) {
 
 // assigned lists.
 func (e *Engine) assigned(ctx context.Context, r store.Request) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	patience := askPatience
+	if r.State == store.Revoking {
+		patience = endPatience
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	there, err := e.Assigner.Assigned(ctx, r.Tuple())
 	if err != nil {

@@ -250,9 +250,13 @@ func (e *Engine) creationOver(ctx context.Context, r store.Request) (done bool, 
 	return false, terr // with the record as it is now
 }
 
+// endPatience is how long a removal may wait for its turn: when thousands end at once, the quota makes the last of them wait a quarter of an hour, and
+// to give up would not make it sooner. AWS itself is given far less for each answer.
+const endPatience = 15 * time.Minute
+
 // unassign asks for the removal. A change stays "" where there was nothing to remove.
 func (e *Engine) unassign(ctx context.Context, r store.Request) (store.Request, error) {
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	ctx, cancel := context.WithTimeout(ctx, endPatience)
 	defer cancel()
 	change, err := e.Assigner.Unassign(ctx, r.Tuple())
 	if errors.Is(err, store.ErrGone) {
@@ -264,6 +268,7 @@ func (e *Engine) unassign(ctx context.Context, r store.Request) (store.Request, 
 	e.meters.lateness.Observe(max(0, e.now().Sub(r.ExpiresAt).Seconds()))
 	return e.DB.Touch(e.by(), r.ID, store.Revoking, func(c *store.Change) error {
 		c.Request.Work.Change = change
+		c.Request.Work.Since = c.By.At // until here it may have waited for others that were more overdue
 		return c.Log(store.EventOutcome, map[string]string{"effect": "unassign", "change": change})
 	})
 }

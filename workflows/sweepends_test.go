@@ -19,11 +19,13 @@ func TestEndsKilledAnywhere(t *testing.T) {
 	}{
 		{"expiry", toExpiry},
 		{"end now", endNow},
+		{"end now, timed", endNowTimed},
 		{"the first ends early", firstEndsEarly},
 		{"the second is longer", secondIsLonger},
 		{"again", again},
 		{"extension", extended},
 		{"group", group},
+		{"group twice", groupTwice},
 		{"role", role},
 		{"with", with},
 		{"lockdown", lockdown},
@@ -116,6 +118,14 @@ func endNow(s *legend) {
 	}
 }
 
+// endNowTimed ends early what a guard lets in that refuses nobody else: its line alone keeps the credentials out, for as long as they live.
+func endNowTimed(s *legend) {
+	id := s.active("emergency", "1h")
+	s.pass(5 * time.Minute)
+	s.press("dana", store.Click{Kind: store.ClickEnd, Request: id})
+	s.until(id, store.Revoked, 2*time.Minute)
+}
+
 func firstEndsEarly(s *legend) {
 	a := s.active("ec2", "1h", "lee")
 	b := s.active("console", "1h", "pat")
@@ -186,6 +196,23 @@ func group(s *legend) {
 	}
 	s.pass(29 * time.Minute)
 	s.until(id, store.Revoked, 3*time.Minute)
+}
+
+// groupTwice is a membership that another session needs longer.
+func groupTwice(s *legend) {
+	a := s.active("vpn-prod-wealth", "30m", "pat")
+	lead := s.active("eks", "1h", "lee")
+	s.pass(10 * time.Second)
+	b := s.record(lead).With[0]
+	s.pass(45 * time.Minute)
+	if s.state(a).MayHaveAccess() {
+		s.t.Errorf("%s is %s", a, s.state(a))
+	}
+	if s.state(b) != store.Active || !s.has[vpnOf] {
+		s.t.Fatalf("the end of the one took the other's: %s", s.state(b))
+	}
+	s.pass(14 * time.Minute)
+	s.until(b, store.Revoked, 4*time.Minute)
 }
 
 func role(s *legend) {

@@ -36,6 +36,7 @@ type sighting struct {
 	effect
 	text    string // for messages, what they say, without times and numbers
 	input   json.RawMessage
+	name    string    // of a schedule
 	arrived time.Time // by the twins' clock
 	done    time.Time // zero: it was stopped before
 	failed  string    // the error that AWS or Slack gave by their own rules
@@ -126,7 +127,7 @@ type verdict struct {
 
 func (c *cell) onAWS(at awstwin.Moment, p awstwin.Passing) awstwin.Order {
 	v := c.sees(moment(at), fmt.Sprint("aws ", p.Nr), p.Error, func() *sighting {
-		return &sighting{effect: effect{Operation: p.Service + " " + p.Operation, Target: c.naming.aws(p.Input)}, input: p.Input}
+		return &sighting{effect: effect{Operation: p.Service + " " + p.Operation, Target: c.naming.aws(p)}, input: p.Input, name: scheduleIn(p)}
 	})
 	return awstwin.Order{Refuse: v.refuse, Silent: v.silent, Gone: c.givenUp}
 }
@@ -237,12 +238,24 @@ func (n naming) plain(s string) string { return n.ids.Replace(s) }
 // tellTale are the fields of AWS's inputs that say on whom or what an operation acts.
 var tellTale = []string{"TargetId", "PrincipalId", "PermissionSetArn", "Name", "PolicyArn", "RoleName", "UserName", "GroupId", "MemberId", "SessionId", "Bucket", "Key", "VersionId"}
 
-var longNumber = regexp.MustCompile(`\d{5,}|[0-9a-f]{8}-[0-9a-f-]{20,}|[0-9a-f]{16,}`)
+// longNumber is what is made anew in each life: numbers of AWS's, and the times in the names of schedules.
+var longNumber = regexp.MustCompile(`\d{8}T\d{4}|\d{5,}|[0-9a-f]{8}-[0-9a-f-]{20,}|[0-9a-f]{16,}`)
 
-func (n naming) aws(input json.RawMessage) string {
+// scheduleIn is the name of the schedule that a call is about: it is in the path.
+func scheduleIn(p awstwin.Passing) string {
+	if p.Service != "scheduler" {
+		return ""
+	}
+	return p.Path[strings.LastIndexByte(p.Path, '/')+1:]
+}
+
+func (n naming) aws(p awstwin.Passing) string {
 	var fields map[string]any
-	_ = json.Unmarshal(input, &fields)
+	_ = json.Unmarshal(p.Input, &fields)
 	var out []string
+	if name := scheduleIn(p); name != "" {
+		return longNumber.ReplaceAllString(name, "…")
+	}
 	for _, name := range tellTale {
 		if v, ok := fields[name]; ok {
 			out = append(out, longNumber.ReplaceAllString(n.plain(fmt.Sprint(v)), "…"))

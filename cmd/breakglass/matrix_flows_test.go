@@ -1,8 +1,12 @@
 package main
 
 import (
+	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
+	"breakglass/deploy/sandbox"
 	"breakglass/store"
 )
 
@@ -11,17 +15,28 @@ type flow struct {
 	name   string
 	env    []string                // besides that of every cell
 	policy func(was string) string // changes the example policy; nil: leaves it
+	first  bool                    // the effects of the start are rows here; everywhere else they are the same
 	play   func(*cell)
 }
 
 // flows are the workflows whose every effect is struck in every way.
 var flows = []*flow{
 	{name: "tier 1, to its expiry", play: func(c *cell) {
+		c.begun()
 		id := c.opened("dana", "ec2", "prod-wealth", "lee")
 		c.expires(id)
 		c.reported(id)
 	}},
+	{name: "first start, denied", first: true, play: func(c *cell) {
+		c.begun()
+		var id store.ID
+		c.in("ask", func() { id = c.ask("dana", "ec2", "prod-wealth", "1h") })
+		c.in("deny", func() {
+			c.answer("lee", "Deny", id, c.stands(id, store.Closed), [2]string{"Reason", "use the replica"})
+		})
+	}},
 	{name: "tier 0, End now", play: func(c *cell) {
+		c.begun()
 		var id store.ID
 		c.in("ask", func() {
 			id = c.ask("alice", "emergency", "prod-cash", "1h")
@@ -35,19 +50,157 @@ var flows = []*flow{
 		})
 		c.reported(id)
 	}},
-	{name: "denied", play: func(c *cell) {
-		var id store.ID
-		c.in("ask", func() { id = c.ask("dana", "ec2", "prod-wealth", "1h") })
-		c.in("deny", func() {
-			c.answer("lee", "Deny", id, c.stands(id, store.Closed), [2]string{"Reason", "use the replica"})
+	{name: "two sessions of one access", policy: oneAccess, play: func(c *cell) {
+		c.begun()
+		first := c.opened("dana", "ec2", "prod-wealth", "lee")
+		c.pass(30 * time.Minute)
+		second := c.openedIn("second ", "dana", "console", "prod-wealth", "sam")
+		c.in("first ends", func() {
+			c.near(first, 200*time.Millisecond)
+			c.becomes("ended", c.stands(first, store.Revoked))
 		})
+		c.in("second ends", func() {
+			c.near(second, 200*time.Millisecond)
+			c.becomes("ended", c.stands(second, store.Revoked))
+		})
+		c.reported(second)
 	}},
+	{name: "extended", policy: under("ec2", "max_extensions: 1", "max_total: 3h"), play: func(c *cell) {
+		c.begun()
+		id := c.opened("dana", "ec2", "prod-wealth", "lee")
+		c.in("ask for more", func() {
+			c.pass(30 * time.Minute)
+			c.types("dana", "/access extend "+string(id)+" 1h", c.extension(id, store.ExtensionAsked, store.ExtensionApproved, store.ExtensionGranted))
+		})
+		c.in("more", func() {
+			c.press("lee", "Approve", id, c.extension(id, store.ExtensionApproved, store.ExtensionGranted))
+			c.becomes("longer", c.extension(id, store.ExtensionGranted))
+		})
+		c.expires(id)
+		c.reported(id)
+	}},
+	{name: "revoked by another", play: func(c *cell) {
+		c.begun()
+		id := c.opened("dana", "ec2", "prod-wealth", "lee")
+		c.in("revoke", func() {
+			c.pass(5 * time.Minute)
+			c.answer("pat", "Revoke", id, c.stands(id, store.Revoking, store.Revoked), [2]string{"Reason", "wrong account"})
+			c.becomes("ended", c.stands(id, store.Revoked))
+		})
+		c.reported(id)
+	}},
+	{name: "lockdown and lift", play: func(c *cell) {
+		c.begun()
+		id := c.opened("dana", "ec2", "prod-wealth", "lee")
+		c.in("lockdown", func() {
+			c.pass(5 * time.Minute)
+			c.fills("sec", "/access lockdown", c.stands(id, store.Revoking, store.Revoked), [2]string{"Reason", "a laptop was stolen"})
+			c.becomes("ended", c.stands(id, store.Revoked))
+		})
+		c.in("lift", func() {
+			c.fills("sec", "/access lockdown lift", c.reads("platform-incidents", "lifted"), [2]string{"Reason", "found again"})
+		})
+		c.reported(id)
+	}},
+	{name: "membership of a group", play: func(c *cell) {
+		c.begun()
+		id := c.opened("dana", "vpn-prod-wealth", "", "pat")
+		c.expires(id)
+		c.reported(id)
+	}},
+	{name: "IAM role", play: func(c *cell) {
+		c.begun()
+		var id store.ID
+		c.in("ask", func() { id = c.ask("alice", "admin-role", "prod-wealth", "1h") })
+		c.in("first word", func() { c.press("sec", "Approve", id, c.decided(id, 1)) })
+		c.in("approve", func() {
+			c.press("inc", "Approve", id, c.decided(id, 2))
+			c.becomes("active", c.stands(id, store.Active))
+		})
+		c.enter("alice", id)
+		c.expires(id)
+		c.reported(id)
+	}},
+	{name: "granted along", policy: under("ec2", "with: [vpn-prod-wealth]"), play: func(c *cell) {
+		c.begun()
+		id := c.opened("dana", "ec2", "prod-wealth", "lee")
+		c.in("along", func() { c.becomes("active too", c.stands(next(id), store.Active)) })
+		c.in("end", func() {
+			c.pass(5 * time.Minute)
+			c.press("dana", "End now", id, c.stands(id, store.Revoking, store.Revoked))
+			c.becomes("ended", c.stands(id, store.Revoked))
+			c.becomes("ended too", c.stands(next(id), store.Revoked))
+		})
+		c.reported(id)
+		c.in("close too", func() { c.becomes("closed", c.stands(next(id), store.Closed)) })
+	}},
+	{name: "what nothing explains", policy: revokesUnexplained, play: func(c *cell) {
+		c.begun()
+		id := c.opened("dana", "ec2", "prod-wealth", "lee")
+		c.in("found", func() {
+			c.again(func() {
+				c.world.AWS.SetPolicy(sandbox.ProdWealth, sandbox.Guard("Forge-Prod-BreakGlass-RDS"), sandbox.FirstGuard("somebody's own"))
+				c.world.AWS.Assign(c.world.Person("oscar").AWS, sandbox.ProdCash, "Forge-Prod-BreakGlass-EC2")
+			})
+			c.becomes("found", c.reads("platform-incidents", "Oscar"))
+		})
+		c.expires(id)
+		c.reported(id)
+	}},
+}
+
+// oneAccess makes two scenarios grant the same.
+func oneAccess(was string) string {
+	return strings.NewReplacer("grant: {permission_set: Forge-Prod-ReadOnly}", "grant: {permission_set: Forge-Prod-BreakGlass-EC2}",
+		"guard: timed                          # this set", "guard: closed # this set").Replace(was)
+}
+
+func revokesUnexplained(was string) string {
+	return strings.Replace(was, "unexplained: announce", "unexplained: revoke", 1)
+}
+
+// under writes lines into a scenario of the policy.
+func under(scenario string, lines ...string) func(string) string {
+	return func(was string) string {
+		head := "\n  " + scenario + ":\n"
+		return strings.Replace(was, head, head+"    "+strings.Join(lines, "\n    ")+"\n", 1)
+	}
+}
+
+// next is the id after another.
+func next(id store.ID) store.ID {
+	n, _ := strconv.Atoi(strings.TrimPrefix(string(id), "BG-"))
+	return store.ID(fmt.Sprint("BG-", n+1))
+}
+
+// begun waits until the first start has compared what stands with what must.
+func (c *cell) begun() {
+	c.in("start", func() {
+		c.await("the first comparison", 60*time.Second, func() bool { return strings.Contains(c.log.String(), `"reconciled"`) })
+	})
+}
+
+// again stops the program in order, does something meanwhile, and starts it.
+func (c *cell) again(meanwhile func()) {
+	if err := c.rest(); err != nil {
+		panic(stuck(err.Error()))
+	}
+	meanwhile()
+	c.life.Lock()
+	defer c.life.Unlock()
+	if err := c.start(); err != nil {
+		panic(stuck(err.Error()))
+	}
 }
 
 // opened is a request that somebody asked for, somebody else approved, and AWS granted.
 func (c *cell) opened(who, scenario, account, approver string) (id store.ID) {
-	c.in("ask", func() { id = c.ask(who, scenario, account, "1h") })
-	c.in("approve", func() {
+	return c.openedIn("", who, scenario, account, approver)
+}
+
+func (c *cell) openedIn(step, who, scenario, account, approver string) (id store.ID) {
+	c.in(step+"ask", func() { id = c.ask(who, scenario, account, "1h") })
+	c.in(step+"approve", func() {
 		c.press(approver, "Approve", id, c.stands(id, store.Approved, store.Granting, store.Active))
 		c.becomes("active", c.stands(id, store.Active))
 	})

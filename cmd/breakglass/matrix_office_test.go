@@ -52,6 +52,7 @@ type cell struct {
 	hanging bool      // a call of the program's waits for an answer that will not come
 	broken  []string  // what does not hold
 	ends    map[store.ID]time.Time
+	tuples  map[store.ID]store.Tuple
 	entered []*entry
 	after   map[string]map[string]int // what stood after each step of a recording
 
@@ -99,7 +100,7 @@ func newCell(bin, dir, policy string, f *flow) (*cell, error) {
 		return nil, err
 	}
 	c := &cell{flow: f, dir: dir, bin: bin, clock: clock.New(), nth: map[effect]int{}, came: map[effect]bool{}, after: map[string]map[string]int{}, passing: map[string]*sighting{},
-		ends: map[store.ID]time.Time{}, last: time.Now()}
+		ends: map[store.ID]time.Time{}, tuples: map[store.ID]store.Tuple{}, last: time.Now()}
 	slackServer := httptest.NewUnstartedServer(nil)
 	slackURL := "http://" + slackServer.Listener.Addr().String()
 	c.world = sandbox.Forge(c.clock.Now, slackConfig(slackURL), awstwin.Config{LenientRoleKeys: true, Async: 60 * time.Millisecond, TrailDelay: -1})
@@ -120,7 +121,7 @@ func newCell(bin, dir, policy string, f *flow) (*cell, error) {
 		"SLACK_BOT_TOKEN=" + sandbox.BotToken, "SLACK_APP_TOKEN=" + sandbox.AppToken, "SLACK_API_URL=" + slackURL + "/api/",
 		"AWS_ENDPOINT_URL=" + awsServer.URL, "AWS_ACCESS_KEY_ID=" + awstwin.BotAccessKeyID, "AWS_SECRET_ACCESS_KEY=" + awstwin.BotSecretAccessKey,
 		"AWS_REGION=us-east-1", "AWS_EC2_METADATA_DISABLED=true", "BREAKGLASS_SWEEP=@every 1s", "BREAKGLASS_LISTEN=",
-		"BREAKGLASS_TWIN_CLOCK=" + clockServer.URL + "/clock",
+		"BREAKGLASS_TWIN_CLOCK=" + clockServer.URL + "/clock", guardOn, "BREAKGLASS_DEADMAN_ROLE=" + sandbox.DeadManRole,
 	}, f.env...)
 	c.world.AWS.Intercept(c.onAWS)
 	c.world.Slack.Intercept(c.onSlack)
@@ -294,7 +295,12 @@ func (c *cell) sessions() (all []store.Request, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, r := range a.Sessions {
-		if !r.ExpiresAt.IsZero() {
+		c.tuples[r.ID] = r.Tuple()
+		switch {
+		case r.ExpiresAt.IsZero():
+		case !r.End.At.IsZero() && r.End.At.Before(r.ExpiresAt): // an early end has to be told to IAM first
+			c.ends[r.ID] = r.End.At.Add(onTime + c.slow())
+		default:
 			c.ends[r.ID] = r.ExpiresAt
 		}
 	}

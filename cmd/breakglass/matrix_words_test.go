@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -140,13 +141,21 @@ func (c *cell) ask(who, scenario, account, duration string) store.ID {
 	}
 	c.until("the request is recorded", recorded, func(ctx context.Context) error {
 		p := c.as(who)
-		if _, err := p.Command(ctx, "/breakglass "+scenario+" "+account+" "+duration); err != nil {
+		line := "/breakglass " + scenario
+		if account != "" {
+			line += " " + account + " " + duration
+		}
+		if _, err := p.Command(ctx, line); err != nil {
 			return err
 		}
 		if err := shortly(func() bool { v := p.View(); return v != nil && v.Field("Duration") != nil }); err != nil {
 			return err
 		}
-		for _, f := range [][2]string{{"Reason", "it is down"}, {"Ticket", "OPS-1"}} {
+		fields := [][2]string{{"Reason", "it is down"}, {"Ticket", "OPS-1"}}
+		if account == "" {
+			fields = append(fields, [2]string{"Duration", duration})
+		}
+		for _, f := range fields {
 			if err := p.Fill(ctx, f[0], f[1]); err != nil {
 				return err
 			}
@@ -200,6 +209,77 @@ func (c *cell) click(ctx context.Context, who, button string, id store.ID) error
 	return p.Click(ctx, found.Channel, found.TS, button)
 }
 
+// types types a command.
+func (c *cell) types(who, line string, taken func() bool) {
+	c.until(who+" types "+line, taken, func(ctx context.Context) error {
+		_, err := c.as(who).Command(ctx, line)
+		return err
+	})
+}
+
+// fills types a command that opens a form, fills it in and sends it.
+func (c *cell) fills(who, line string, taken func() bool, fields ...[2]string) {
+	c.until(who+" types "+line, taken, func(ctx context.Context) error {
+		p := c.as(who)
+		_ = p.CloseView(ctx)
+		if _, err := p.Command(ctx, line); err != nil {
+			return err
+		}
+		return fillIn(ctx, p, fields)
+	})
+}
+
+// fillIn fills in the form that is about to open, and sends it.
+func fillIn(ctx context.Context, p *slacktwin.Person, fields [][2]string) error {
+	if err := shortly(func() bool { v := p.View(); return v != nil && v.Field(fields[0][0]) != nil }); err != nil {
+		return err
+	}
+	for _, f := range fields {
+		if err := p.Fill(ctx, f[0], f[1]); err != nil {
+			return err
+		}
+	}
+	return formError(p.Submit(ctx))
+}
+
+// reads says whether somebody can read something in a channel.
+func (c *cell) reads(channel, word string) func() bool {
+	return func() bool {
+		for _, m := range c.world.Slack.Messages(c.world.Slack.ChannelID(channel)) {
+			if strings.Contains(m.PlainText(), word) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// decided says whether so many people have given their word.
+func (c *cell) decided(id store.ID, n int) func() bool {
+	return func() bool {
+		all, _ := c.sessions()
+		for _, r := range all {
+			if r.ID == id && len(r.Decisions) >= n {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// extension says whether the newest extension of a session is in one of some states.
+func (c *cell) extension(id store.ID, states ...store.ExtensionState) func() bool {
+	return func() bool {
+		all, _ := c.sessions()
+		for _, r := range all {
+			if n := len(r.Extensions); r.ID == id && n > 0 && slices.Contains(states, r.Extensions[n-1].State) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
 // answer presses a button that opens a form, fills it in and sends it.
 func (c *cell) answer(who, button string, id store.ID, taken func() bool, fields ...[2]string) {
 	c.until(who+" presses "+button, taken, func(ctx context.Context) error {
@@ -208,15 +288,7 @@ func (c *cell) answer(who, button string, id store.ID, taken func() bool, fields
 		if err := c.click(ctx, who, button, id); err != nil {
 			return err
 		}
-		if err := shortly(func() bool { v := p.View(); return v != nil && v.Field(fields[0][0]) != nil }); err != nil {
-			return err
-		}
-		for _, f := range fields {
-			if err := p.Fill(ctx, f[0], f[1]); err != nil {
-				return err
-			}
-		}
-		return formError(p.Submit(ctx))
+		return fillIn(ctx, p, fields)
 	})
 }
 

@@ -135,18 +135,41 @@ func (p *program) run(ctx context.Context) error {
 	return err
 }
 
+// startPause is between two tries to write down that the program started.
+const startPause = 30 * time.Second
+
+// begin writes the start down and says which ends are switched off. A store that cannot be written, as on a full disk, does not keep the program from
+// starting: what is over must be taken away. It is tried again until it works.
+func (p *program) begin(ctx context.Context, policyText []byte) {
+	if p.env.DeadmanRole == "" {
+		p.log.Warn("the dead man's schedules are switched off: if this process is gone, nobody takes an assignment away until it is back. Set BREAKGLASS_DEADMAN_ROLE")
+	}
+	if p.env.Guard == "" {
+		p.log.Warn("the guard policies are switched off: credentials that were taken live on after the end, for as long as their session lasts. Set BREAKGLASS_GUARD")
+	}
+	err := p.started(policyText)
+	if err == nil {
+		return
+	}
+	p.log.Error("the store cannot be written: nothing new can be asked for until it can; what is over is taken away all the same. Make room on its disk", "err", err)
+	go func() {
+		for ; err != nil; err = p.started(policyText) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(startPause):
+			}
+		}
+		p.log.Info("the store can be written again")
+	}()
+}
+
 // started writes the start into the log, and announces a policy that is not the one of the last run.
 func (p *program) started(policyText []byte) error {
 	by := store.By{Actor: store.Bot(), At: store.Moment(p.now())}
 	pol := p.pol.Load()
 	if err := p.db.Log(by, store.EventStarted, map[string]string{"version": version(), "policy": pol.Hash}); err != nil {
 		return fmt.Errorf("write to the store: %w", err)
-	}
-	if p.env.DeadmanRole == "" {
-		p.log.Warn("the dead man's schedules are switched off: if this process is gone, nobody takes an assignment away until it is back. Set BREAKGLASS_DEADMAN_ROLE")
-	}
-	if p.env.Guard == "" {
-		p.log.Warn("the guard policies are switched off: credentials that were taken live on after the end, for as long as their session lasts. Set BREAKGLASS_GUARD")
 	}
 	return p.announcePolicy(by, pol, policyText)
 }

@@ -88,9 +88,7 @@ func serve(ctx context.Context, s setting) error {
 	if err != nil {
 		return err
 	}
-	if err := p.started(text); err != nil {
-		return err
-	}
+	p.begin(ctx, text)
 	return p.run(ctx)
 }
 

@@ -49,6 +49,8 @@ type history struct {
 	begin    []awstwin.Assignment // what stands, whatever the bot does
 	readings int                  // of CloudTrail, in all reports
 	seats    []*seat
+	again    bool          // whether somebody asks once more at the end
+	deathly  bool          // the program dies at the next click
 	ends     []*time.Timer // of outages
 	undo     func()        // the last change to the directory
 
@@ -70,6 +72,7 @@ func newHistory(dir string, seed uint64, among []mood) *history {
 		acks: map[press]int{}, tried: map[press]bool{}, store: filepath.Join(dir, "breakglass.db"),
 	}
 	h.mood = among[h.rnd.IntN(len(among))]
+	h.again = h.chance(4)
 	return h
 }
 
@@ -313,82 +316,4 @@ func (h *history) db() *store.DB {
 		return p.db
 	}
 	return nil
-}
-
-// machineClock is the clock of the machine the program runs on. Slack's and AWS's own are right; this one may be moved.
-type machineClock struct {
-	mu     sync.Mutex
-	offset time.Duration
-	most   time.Duration // the furthest it ever was ahead
-	past   []shift
-	losses []loss
-}
-
-// loss is time that a program which was started while the clock was behind cannot know of, until the clock is right again.
-type loss struct {
-	from, to time.Time
-	d        time.Duration
-}
-
-// beat is how old the time may be that the store remembers: a program that is killed loses as much when the machine's clock is behind.
-const beat = time.Minute
-
-// started notes what a program that starts now cannot know: how long nobody ran, if the machine's clock is behind what it was.
-func (c *machineClock) started(stopped time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !stopped.IsZero() && c.offset < c.most {
-		c.losses = append(c.losses, loss{from: time.Now(), d: time.Since(stopped) + beat})
-	}
-}
-
-// forgot is how much of the time up to then the program cannot know of.
-func (c *machineClock) forgot(due time.Time) (d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, l := range c.losses {
-		if l.from.Before(due.Add(d+onWire)) && (l.to.IsZero() || l.to.After(due)) {
-			d += l.d
-		}
-	}
-	return d
-}
-
-// shift is that the machine's clock was off by so much from then on.
-type shift struct {
-	from   time.Time
-	offset time.Duration
-}
-
-func (c *machineClock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return time.Now().Add(c.offset)
-}
-
-func (c *machineClock) set(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.offset, c.most = d, max(d, c.most)
-	for i := range c.losses {
-		if c.losses[i].to.IsZero() && d >= c.most {
-			c.losses[i].to = time.Now()
-		}
-	}
-	c.past = append(c.past, shift{time.Now(), d})
-}
-
-// real is when it was, by a right clock, that the program called a moment so. While its clock is behind what it was, it goes by its own, which runs
-// no slower than the real one; nothing is granted then. So the earliest moment at which the machine showed that time is meant.
-func (c *machineClock) real(at time.Time) time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	from, off := time.Time{}, time.Duration(0)
-	for _, s := range append(c.past[:len(c.past):len(c.past)], shift{time.Now().Add(1000 * time.Hour), 0}) {
-		if t := at.Add(-off); !t.Before(from) && t.Before(s.from) {
-			return t
-		}
-		from, off = s.from, s.offset
-	}
-	return at.Add(-c.offset)
 }

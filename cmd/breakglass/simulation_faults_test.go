@@ -95,13 +95,20 @@ func (h *history) killAtCall() {
 }
 
 // killSoon kills the program at one of the next looks at the clock.
-func (h *history) killSoon() {
-	r := h.run
+func (h *history) killSoon() { h.killWithin(h.run, h.pickInt(3, 20, 80)) }
+
+func (h *history) killWithin(r *flight, looks int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.after = h.downtime()
-	r.dieAt = r.looks + 1 + h.rnd.IntN(h.pickInt(3, 20, 80))
+	r.dieAt = r.looks + 1 + h.rnd.IntN(looks)
 	h.say("the program will be killed in %d looks at the clock", r.dieAt-r.looks)
+}
+
+// killAtClick kills it while the next click is being taken.
+func (h *history) killAtClick() {
+	h.say("the program will be killed at the next click")
+	h.deathly = true
 }
 
 func (h *history) pickInt(of ...int) int { return of[h.rnd.IntN(len(of))] }
@@ -127,7 +134,7 @@ func (h *history) moveClock() {
 func (h *history) mend() {
 	h.say("all faults end")
 	h.mu.Lock()
-	h.traps = nil
+	h.traps, h.deathly = nil, false
 	h.mu.Unlock()
 	for _, e := range h.ends {
 		e.Stop()

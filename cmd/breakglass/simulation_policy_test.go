@@ -49,8 +49,8 @@ func (h *history) drawPolicy() error {
 	set("console", "durations", "[1m]")
 	set("console", "approval", "{any_of: [senior-engineers]}", "none")
 	for _, s := range []string{"emergency", "ec2", "console"} {
-		if h.chance(2) {
-			set(s, "max_extensions", "1", "2")
+		if h.mood.longer || h.chance(2) {
+			set(s, "max_extensions", "1", "2", "3")
 			set(s, "max_total", "4h")
 		}
 	}
@@ -152,7 +152,21 @@ const asked = 35 * time.Second
 // judge says why a request must not be granted at this moment, "" where it may: its approvals are by distinct, eligible people other than its
 // requester, all of them live, and all of it as the directory was when it was asked last.
 func (h *history) judge(r store.Request) (why string) {
-	at := h.clock.real(r.GrantedAt)
+	return h.byDirectory(r.GrantedAt, func(d directoryAt) string { return h.judgeWords(d, r, r.Decisions, r.Second) })
+}
+
+// judgeLonger is judge for an extension that was granted. Where a session takes nobody's word, its extension takes that of one other eligible person.
+func (h *history) judgeLonger(r store.Request, x store.Extension) (why string) {
+	s, _ := h.pol.Scenario(r.Scenario)
+	if len(x.Decisions) == 0 {
+		return "nobody gave a word"
+	}
+	return h.byDirectory(x.Decisions[len(x.Decisions)-1].At, func(d directoryAt) string { return h.judgeWords(d, r, x.Decisions, s.Approval.None || r.Second) })
+}
+
+// byDirectory asks what the directory said at that time of the program's, and a little before.
+func (h *history) byDirectory(when time.Time, judge func(directoryAt) string) (why string) {
+	at := h.clock.real(when)
 	h.mu.Lock()
 	dirs := slices.Clone(h.dirs)
 	h.mu.Unlock()
@@ -160,7 +174,7 @@ func (h *history) judge(r store.Request) (why string) {
 		if dirs[i].from.After(at) {
 			continue
 		}
-		if why = h.judgeBy(dirs[i], r); why == "" {
+		if why = judge(dirs[i]); why == "" {
 			return ""
 		}
 		if dirs[i].from.Before(at.Add(-asked)) {
@@ -170,7 +184,8 @@ func (h *history) judge(r store.Request) (why string) {
 	return why
 }
 
-func (h *history) judgeBy(d directoryAt, r store.Request) string {
+// judgeWords: second says that one other eligible person's word is what it takes.
+func (h *history) judgeWords(d directoryAt, r store.Request, decisions []store.Decision, second bool) string {
 	s, ok := h.pol.Scenario(r.Scenario)
 	if !ok {
 		return "no such scenario"
@@ -179,15 +194,15 @@ func (h *history) judgeBy(d directoryAt, r store.Request) string {
 	if !asker.enabled || !slices.ContainsFunc(s.Eligible, func(set string) bool { return h.in(asker, set) }) {
 		return r.Requester.UserName + " may not ask for it"
 	}
-	if s.Approval.None && !r.Second {
+	if s.Approval.None && !second {
 		return ""
 	}
 	sets, need := s.Approval.AnyOf, max(1, s.Approval.Count)
-	if r.Second {
+	if s.Approval.None {
 		sets = s.Eligible
 	}
 	var words []string // of distinct people who are not the requester and still there
-	for _, w := range r.Decisions {
+	for _, w := range decisions {
 		id := w.By.UserID
 		if !w.Approved {
 			return w.By.Label() + " said no"
@@ -202,7 +217,7 @@ func (h *history) judgeBy(d directoryAt, r store.Request) string {
 	stands := func(id, set string) bool {
 		return set == policy.Manager && id == asker.manager || h.in(d.who[id], set)
 	}
-	if len(s.Approval.AllOf) > 0 && !r.Second {
+	if len(s.Approval.AllOf) > 0 {
 		if !each(s.Approval.AllOf, words, stands) {
 			return fmt.Sprintf("it needs one of each of %v and has %d words", s.Approval.AllOf, len(words))
 		}

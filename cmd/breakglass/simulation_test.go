@@ -85,7 +85,7 @@ func TestSimulation(t *testing.T) {
 	})
 	t.Logf("%d histories, %v each: %v", len(seeds), (time.Since(began) / time.Duration(max(1, len(seeds)))).Round(time.Millisecond), sum)
 	if n >= 10 {
-		sum.demand(t, "grants", "ends on time", "crashes", "shared", "faults met", "clicks acknowledged", "approved by others")
+		sum.demand(t, "grants", "ends on time", "crashes", "shared", "extensions", "sessions", "faults met", "clicks acknowledged", "approved by others")
 	}
 }
 

@@ -213,6 +213,9 @@ func (h *history) mayCreate(db *store.DB, t store.Tuple, a store.Access) {
 		if late := time.Since(h.clock.real(r.GrantedAt)); late > uncertain {
 			h.fault("%s was granted while the machine's clock was behind: it says %v ago", id, late)
 		}
+		if l, on, err := db.Lockdown(); err == nil && on && r.GrantedAt.After(l.At) {
+			h.fault("%s is being granted in a lockdown", id)
+		}
 		h.endsStand(r, a)
 		return
 	}

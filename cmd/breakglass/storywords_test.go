@@ -252,7 +252,7 @@ func (s *story) wordManyAccounts(ts *testscript.TestScript, _ bool, args []strin
 	for i := 1; i <= n; i++ {
 		id := fmt.Sprintf("2%011d", i)
 		name := fmt.Sprintf("acct-%04d", i)
-		s.world.AWS.AddAccount(id, name)
+		s.world.AddAccount(id, name)
 		s.accounts[name] = id
 		entries += fmt.Sprintf("  %s: {id: %q, regions: [us-east-1]}\n", name, id)
 		names += ", " + name

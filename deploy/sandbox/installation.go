@@ -70,10 +70,7 @@ func (w *World) sets() {
 // are granted themselves, and what the proof of an installation is tried on.
 func (w *World) install() {
 	for _, account := range prods() {
-		w.AWS.SetPolicy(account, Fence, firstFence(account))
-		for _, set := range slices.Sorted(maps.Keys(setPolicies())) {
-			w.AWS.SetPolicy(account, Guard(set), FirstGuard(set))
-		}
+		w.guards(account)
 		w.AWS.SetRole(account, CanaryRole, trustOf("arn:aws:iam::"+BotAccount+":root"), map[string]string{"canary": document(
 			allow(`"ec2:DescribeRegions"`), allowOn(`"iam:GetRole"`, roleARN(account, CanaryRole)))})
 	}
@@ -84,6 +81,21 @@ func (w *World) install() {
 	w.AWS.SetRoleBoundary(ProdWealth, AdminRole, Fence)
 	w.AWS.SetRoleMaxSession(ProdWealth, AdminRole, time.Hour)
 	w.deadMan()
+}
+
+// guards lays the first guards and the first fence in an account.
+func (w *World) guards(account string) {
+	w.AWS.SetPolicy(account, Fence, firstFence(account))
+	for _, set := range slices.Sorted(maps.Keys(setPolicies())) {
+		w.AWS.SetPolicy(account, Guard(set), FirstGuard(set))
+	}
+}
+
+// AddAccount is another production account, with all that an installation lays there.
+func (w *World) AddAccount(id, name string) {
+	w.AWS.AddAccount(id, name)
+	w.AWS.SetRole(id, MemberRole, trustOf("arn:aws:iam::"+BotAccount+":root"), map[string]string{"breakglass": memberPolicy(id)})
+	w.guards(id)
 }
 
 // NobodyTrusted is the trust policy of a break-glass role between sessions.

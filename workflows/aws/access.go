@@ -21,9 +21,9 @@ type giver interface {
 	ByHand(t store.Tuple) string
 }
 
-// NewAccess brings the kinds together. Permission sets are one part's, memberships of groups another's, and roles, which may be nil, those
-// of the member accounts.
-func NewAccess(sets *IdentityCenter, groups *Memberships, roles roleGiver) *Access {
+// NewAccess brings the kinds together: permission sets, memberships of groups, and the roles of member accounts, which may be nil: then none can be
+// given.
+func NewAccess(sets *IdentityCenter, groups *Memberships, roles *Roles) *Access {
 	a := &Access{sets: sets, groups: groups}
 	if roles != nil {
 		a.roles = handled{roles}
@@ -31,15 +31,8 @@ func NewAccess(sets *IdentityCenter, groups *Memberships, roles roleGiver) *Acce
 	return a
 }
 
-// roleGiver gives and takes IAM roles. The command that takes one away needs nothing that it knows.
-type roleGiver interface {
-	Assign(ctx context.Context, g store.Grant) (change string, err error)
-	Unassign(ctx context.Context, t store.Tuple) (change string, err error)
-	Follow(ctx context.Context, t store.Tuple, change string, removal bool) (p store.Progress, why string, err error)
-	Assigned(ctx context.Context, t store.Tuple) (bool, error)
-}
-
-type handled struct{ roleGiver }
+// handled adds to the roles the command that takes one away, which needs nothing that they know.
+type handled struct{ *Roles }
 
 // part finds whose a tuple is. One that names no kind, or several, is nobody's: to guess could leave the other standing.
 func (a *Access) part(t store.Tuple) (giver, error) {

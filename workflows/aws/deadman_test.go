@@ -198,8 +198,11 @@ func TestScheduleThatExists(t *testing.T) {
 
 func TestSchedulesAreRefusedRemovedAndListed(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		d := w.deadMan(t)
 		s := w.inAMinute("bg-1", w.tuple)
+		w.SetRole(management, "breakglass-scheduler", schedulerTrust, nil)
+		w.connect(t, Config{DeadManRole: deadManRole})
+		isRefusal(t, w.conn.DeadMan().Make(t.Context(), s), codeNotFound) // no group of schedules
+		d := w.deadMan(t)
 		past := s
 		past.At = time.Now().Add(-time.Minute).Truncate(time.Minute)
 		isRefusal(t, d.Make(t.Context(), past), "ValidationException")

@@ -1,7 +1,9 @@
-// Package aws is the adapters: what AWS is asked, and how its answers are to be read. A file for each service: identitycenter.go (with
-// sets.go and outstanding.go) makes and removes account assignments, directory.go reads people, trail.go reads what was done,
-// mail.go sends, secret.go resolves tokens, check.go asks for everything that a policy will need. aws.go connects, call.go is
-// the one way in which AWS is called, errors.go the one place where its errors are read.
+// Package aws is the adapters: what AWS is asked, and how its answers are to be read. A file for each service. What gives and takes:
+// access.go sorts by kind, identitycenter.go (with sets.go, outstanding.go and follow.go) does account assignments, membership.go groups,
+// role.go the roles of member accounts. What ends access besides: guard.go and fence.go in IAM, deadman.go by schedules, shells.go for open
+// SSM sessions. What reads: directory.go people, trail.go what was done, inventory.go what stands. mail.go sends, secret.go resolves tokens,
+// check.go, checkends.go and prove.go ask for, and try, everything that a policy will need. aws.go connects, call.go is the one way in
+// which AWS is called, quota.go (with urgency.go and rounds.go) says when, errors.go is the one place where its errors are read.
 //
 // It must not know what happens next: no requests, no policy, no Slack. Its nouns are store's and nothing else of ours is imported. It
 // keeps no state but caches of names (a permission set's ARN, a group's id): who belongs to what, and who has what, is asked

@@ -121,7 +121,7 @@ func TestAccessByKind(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.AddGroup("vpn-prod")
 		role := &fakeRoles{}
-		a := NewAccess(w.ic, w.conn.Memberships(), role)
+		a := &Access{sets: w.ic, groups: w.conn.Memberships(), roles: role}
 		for _, tu := range []store.Tuple{w.tuple, w.inGroup("vpn-prod"), {UserID: w.alice, Account: wealth, Role: "BreakGlassDB", Request: "BG-1042"}} {
 			change, err := a.Assign(t.Context(), store.Grant{Tuple: tu})
 			if err != nil {
@@ -199,3 +199,4 @@ func (f *fakeRoles) Follow(context.Context, store.Tuple, string, bool) (store.Pr
 	return store.Succeeded, "", nil
 }
 func (f *fakeRoles) Assigned(context.Context, store.Tuple) (bool, error) { f.asked++; return true, nil }
+func (f *fakeRoles) ByHand(store.Tuple) string                           { return "x" }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -109,11 +110,11 @@ func TestIdleCallsLeaveRoom(t *testing.T) {
 		q := w.conn.ssoAdmin
 		ctx, stop := context.WithCancel(t.Context())
 		var idle sync.WaitGroup
-		done := 0
+		var done atomic.Int64
 		for range 300 {
 			idle.Go(func() {
 				if q.wait(store.Idly(ctx)) == nil {
-					done++
+					done.Add(1)
 				}
 			})
 		}
@@ -127,8 +128,8 @@ func TestIdleCallsLeaveRoom(t *testing.T) {
 		}
 		stop()
 		idle.Wait()
-		if done < 170 {
-			t.Errorf("of the calls nobody waits for %d were made in 13 s: the quota was not used", done)
+		if n := done.Load(); n < 170 {
+			t.Errorf("of the calls nobody waits for %d were made in 13 s: the quota was not used", n)
 		}
 	})
 }

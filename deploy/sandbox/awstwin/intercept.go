@@ -22,6 +22,7 @@ const (
 type Passing struct {
 	Nr                 uint64 // the same at each of its moments
 	Service, Operation string
+	Path               string // of the request: REST services name there what they act on
 	Input              json.RawMessage
 	Error              string // the code with which AWS refused it; from Done on
 }
@@ -52,7 +53,7 @@ func (o *Organization) pass(m Moment, c *call, err *Error) *Error {
 	if c.nr == 0 {
 		c.nr = o.passed.Add(1)
 	}
-	p := Passing{Nr: c.nr, Service: c.svc.name, Operation: c.op, Input: c.input()}
+	p := Passing{Nr: c.nr, Service: c.svc.name, Operation: c.op, Path: c.req.URL.Path, Input: c.input()}
 	if err != nil {
 		p.Error = err.Code
 	}
