@@ -48,7 +48,7 @@ func (c *Change) Extend() (Access, error) {
 
 // Remove claims the removal of the access for this request: it no longer wants it, and if nobody else does and it was not standing
 // before, the assignment is to be deleted, and grants of the same access wait until that is done. An end before the time that the guard's
-// line says makes that line refuse outright.
+// line says makes that line refuse outright, as does one whose line was never written.
 func (c *Change) Remove() (Access, error) {
 	a, _, err := c.Access(c.Request.Tuple())
 	if err != nil {
@@ -56,7 +56,7 @@ func (c *Change) Remove() (Access, error) {
 	}
 	a.remove(c.Request.ID)
 	if len(a.Live) == 0 {
-		a.Out = a.Lined && c.By.At.Before(a.Reach)
+		a.Out = a.Lined && (c.By.At.Before(a.Reach) || c.Request.Ends.Unguarded)
 		if !a.Standing {
 			a.Removing = c.Request.ID
 		}

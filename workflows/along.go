@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"errors"
 	"fmt"
 
 	"breakglass/store"
@@ -62,24 +61,65 @@ func (e *Engine) kickAlong(r store.Request) {
 // endAlong ends what was granted along with a session that ends. It is asked again with every try to end the lead, so a crash in between loses nothing.
 func (e *Engine) endAlong(lead store.Request) {
 	for _, id := range lead.With {
-		r, err := e.DB.Request(id)
-		if err != nil {
-			e.broken("read what was granted along", err)
-			continue
+		for again := true; again; {
+			again = e.endCompanion(id)
 		}
-		switch r.State {
-		case store.Approved:
-			err = e.fail(r, "The session it was to be granted along with has ended.")
-		case store.Granting, store.Active:
-			err = e.beginEnd(r, r.State, store.Bot(), store.EndLead, nil)
-		default:
-			continue
+	}
+}
+
+// endCompanion ends one of them, wherever it stands. again says that it moved meanwhile.
+func (e *Engine) endCompanion(id store.ID) (again bool) {
+	r, err := e.DB.Request(id)
+	if err != nil {
+		e.broken("read what was granted along", err)
+		return false
+	}
+	switch r.State {
+	case store.Approved:
+		err = e.fail(r, "The session it was to be granted along with has ended.")
+	case store.Granting, store.Active:
+		err = e.beginEnd(r, r.State, store.Bot(), store.EndLead, nil)
+	default:
+		return false
+	}
+	if moved(err) {
+		return true
+	}
+	if err != nil {
+		e.broken("end what was granted along", err)
+		return false
+	}
+	e.kickID(id)
+	return false
+}
+
+// leadOver says whether the request that this one is granted along with is over, or on its way out.
+func (e *Engine) leadOver(r store.Request) (bool, error) {
+	if r.Lead == "" {
+		return false, nil
+	}
+	lead, err := e.DB.Request(r.Lead)
+	if err != nil {
+		return false, err
+	}
+	switch lead.State {
+	case store.Approved, store.Granting, store.Active:
+		return false, nil
+	}
+	return true, nil
+}
+
+// orphans ends what was granted along with something that is over: a crash may have come between the two ends.
+func (e *Engine) orphans() {
+	open, err := e.DB.Open()
+	if err != nil {
+		e.broken("read what was granted along", err)
+		return
+	}
+	for _, r := range open {
+		if over, err := e.leadOver(r); err == nil && over {
+			e.endCompanion(r.ID)
 		}
-		var moved *store.TransitionError
-		if err != nil && !errors.As(err, &moved) {
-			e.broken("end what was granted along", err)
-		}
-		e.kickID(id)
 	}
 }
 

@@ -44,12 +44,17 @@ func (e *Engine) anyway(ctx context.Context, r store.Request) {
 		return
 	}
 	e.Log.Error("the store cannot be written; access that is over was removed all the same, and the log will say so when it can", "request", r.ID)
+	e.owe(r.ID)
+}
+
+// owe remembers a removal that the log does not have yet.
+func (e *Engine) owe(id store.ID) {
 	e.owed.mu.Lock()
 	defer e.owed.mu.Unlock()
 	if e.owed.at == nil {
 		e.owed.at = map[store.ID]time.Time{}
 	}
-	e.owed.at[r.ID] = now
+	e.owed.at[id] = e.now()
 }
 
 // othersLive says whether another session that is not over needs the access.

@@ -209,5 +209,8 @@ func (e *Engine) cancel(ctx context.Context, c store.Click) error {
 	_, err = e.DB.Transition(e.named(person), r.ID, r.State, store.Cancelled, func(ch *store.Change) error {
 		return errors.Join(ch.Done(c.Seq), card(ch), asks(ch), line(ch, NoticeOver, nil))
 	})
+	if err == nil {
+		e.endAlong(r)
+	}
 	return err
 }

@@ -62,7 +62,7 @@ func (e *Engine) makeEnds(ctx context.Context, r store.Request) (store.Ends, err
 	switch {
 	case r.Group != "": // the membership's id is known only when it exists
 	case e.schedulable(r):
-		if err := e.makeSchedules(ctx, r, a); err != nil {
+		if err := e.makeSchedules(ctx, r); err != nil {
 			return stand, fmt.Errorf("make the dead man's schedules: %w", err)
 		}
 		stand.Schedules = true
@@ -94,6 +94,24 @@ func (e *Engine) makeGuard(ctx context.Context, r store.Request) error {
 	return e.writeGuard(ctx, r.Tuple())
 }
 
+// readyGuard fetches ahead what the guard will need, beside the questions to the directory. Nothing waits for it: what is wrong shows when the guard is
+// written.
+func (e *Engine) readyGuard(ctx context.Context, r store.Request) {
+	if e.Guards == nil || r.Account.ID == "" {
+		return
+	}
+	e.work.Add(1)
+	go func() {
+		defer e.work.Done()
+		ctx, cancel := context.WithTimeout(ctx, timedPatience)
+		defer cancel()
+		e.guard("the guard's preparation", func() {
+			e.Guards.Ready(ctx, r.Account.ID, r.PermissionSet)
+			_ = e.fence(ctx, r.Account.ID)
+		})
+	}()
+}
+
 // fence makes sure of the fence of an account, and announces it where it was not what it must be.
 func (e *Engine) fence(ctx context.Context, account string) error {
 	p := e.Policy()
@@ -115,8 +133,26 @@ func (e *Engine) fence(ctx context.Context, account string) error {
 
 // turns lets one writer at a time work on each guard of this process, so that what is read from the store is what is written last.
 type turns struct {
-	mu  sync.Mutex
-	all map[string]chan struct{}
+	mu   sync.Mutex
+	all  map[string]chan struct{}
+	said map[string]store.Guard // what each guard was last brought to in this run, as far as IAM has answered
+}
+
+func (t *turns) wrote(g store.Guard) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.said == nil {
+		t.said = map[string]store.Guard{}
+	}
+	t.said[guardFact(g)] = g
+}
+
+// stands says whether IAM has answered that a guard says this.
+func (t *turns) stands(g store.Guard) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	said, ok := t.said[guardFact(g)]
+	return ok && same(said, g)
 }
 
 func (t *turns) take(ctx context.Context, name string) (done func(), err error) {
@@ -153,7 +189,11 @@ func (e *Engine) writeGuard(ctx context.Context, of store.Tuple) error {
 	if err := e.intendGuard(g); err != nil {
 		return err
 	}
-	return e.Guards.Write(ctx, g)
+	if err := e.Guards.Write(ctx, g); err != nil {
+		return err
+	}
+	e.turns.wrote(g)
+	return nil
 }
 
 // guardOf is what the guard that an access belongs to must say now.
@@ -200,6 +240,9 @@ func (e *Engine) endShells(ctx context.Context, r store.Request) (int, error) {
 // guardPause is between two tries to write a guard that a session was opened without.
 const guardPause = 30 * time.Second
 
+// guardSaid is how many of them go by until the log says once more that it still fails.
+const guardSaid = 20
+
 // guardLate writes the guard that an emergency did not wait for.
 func (e *Engine) guardLate(ctx context.Context, r store.Request) error {
 	err := e.makeGuard(ctx, r)
@@ -207,8 +250,12 @@ func (e *Engine) guardLate(ctx context.Context, r store.Request) error {
 		q := c.Request
 		if err != nil {
 			q.Set(store.ClockPoll, c.By.At.Add(guardPause))
+			if q.Work.Attempts++; q.Work.Attempts%guardSaid != 1 {
+				return nil
+			}
 			return c.Log(store.EventFault, map[string]string{"effect": "guard", "error": brief(err)})
 		}
+		q.Work = store.Work{}
 		q.Stop(store.ClockPoll)
 		q.Ends.Guard, q.Ends.Unguarded, q.Ends.Why = true, false, ""
 		return errors.Join(

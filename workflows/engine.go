@@ -42,15 +42,16 @@ type Config struct {
 // and a step reads the record, acts, and writes what came of it. Everything else here only makes it look sooner.
 type Engine struct {
 	Config
-	nudged chan struct{} // look at what is due
-	spoken chan struct{} // look at what is to be said
-	meters meters
-	rooms  rooms
-	outbox outbox
-	clock  *steady
-	turns  turns     // of those who write a guard
-	owed   unwritten // removals that were made while the store could not be written
-	census census    // how far the reconciliation is
+	nudged  chan struct{} // look at what is due
+	spoken  chan struct{} // look at what is to be said
+	meters  meters
+	rooms   rooms
+	outbox  outbox
+	clock   *steady
+	turns   turns      // of those who write a guard
+	finding sync.Mutex // findings are announced one at a time, so that each is announced once
+	owed    unwritten  // removals that were made while the store could not be written
+	census  census     // how far the reconciliation is
 
 	work sync.WaitGroup
 	mu   sync.Mutex // guards what follows
@@ -101,6 +102,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	c.Start()
 	defer e.close()
 	defer func() { <-c.Stop().Done() }()
+	e.orphans()
 	e.Nudge()
 	e.beginCensus()
 	speaking := make(chan struct{})

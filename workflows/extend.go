@@ -228,7 +228,9 @@ func (e *Engine) lengthen(ctx context.Context, r store.Request, n int, x store.E
 	if err != nil {
 		return err
 	}
-	e.lengthenAlong(r, x)
+	if err := e.lengthenAlong(r, x); err != nil {
+		return err
+	}
 	if a.Lined && e.Guards != nil {
 		ask, cancel := context.WithTimeout(ctx, askPatience)
 		defer cancel()
@@ -237,7 +239,7 @@ func (e *Engine) lengthen(ctx context.Context, r store.Request, n int, x store.E
 		}
 	}
 	if e.schedulable(r) {
-		if err := e.makeSchedules(ctx, r, a); err != nil {
+		if err := e.makeSchedules(ctx, r); err != nil {
 			return fmt.Errorf("make the later schedules: %w", err)
 		}
 	}
@@ -261,9 +263,10 @@ func (e *Engine) lengthen(ctx context.Context, r store.Request, n int, x store.E
 		q.Set(store.ClockEnd, q.ExpiresAt)
 		q.Stop(store.ClockPoll)
 		q.Work = store.Work{}
-		if q.Ends.Unguarded = false; a.Lined {
-			q.Ends.Guard = e.Guards != nil
+		if q.Ends.Unguarded { // its guard was written just now
+			q.Ends.Unguarded, q.Ends.Why = false, ""
 		}
+		q.Ends.Guard = a.Lined && e.Guards != nil
 		if warn := q.ExpiresAt.Add(-warnBefore); warn.After(now) {
 			q.Set(store.ClockWarn, warn)
 		}
@@ -284,10 +287,16 @@ func extensionOf(c *store.Change, n int) error {
 }
 
 // lengthenAlong extends what was granted along, on the same word. It is repeated with the lead's own try.
-func (e *Engine) lengthenAlong(lead store.Request, x store.Extension) {
+func (e *Engine) lengthenAlong(lead store.Request, x store.Extension) error {
 	for _, id := range lead.With {
 		r, err := e.DB.Request(id)
-		if err != nil || r.State != store.Active || !r.ExpiresAt.Before(x.Until) {
+		if err != nil {
+			return err
+		}
+		if r.State == store.Approved || r.State == store.Granting {
+			return fmt.Errorf("%s, which is granted along, is still being opened", id)
+		}
+		if r.State != store.Active || !r.ExpiresAt.Before(x.Until) {
 			continue
 		}
 		if _, x := r.Extending(); x != nil {
@@ -307,11 +316,12 @@ func (e *Engine) lengthenAlong(lead store.Request, x store.Extension) {
 			}
 			return c.Log(store.EventExtension, data)
 		})
-		if err != nil && !errors.Is(err, errMoved) {
-			e.broken("extend what was granted along", err)
+		if err != nil && !moved(err) {
+			return fmt.Errorf("extend what was granted along: %w", err)
 		}
 		e.kickID(id)
 	}
+	return nil
 }
 
 // lapse ends an extension with the session that did not get it.

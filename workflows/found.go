@@ -40,6 +40,8 @@ const standingFact = "findings that stand"
 
 // foundOnce announces a finding that stays until somebody mends it, the first time it is seen.
 func (e *Engine) foundOnce(key string, f finding) error {
+	e.finding.Lock()
+	defer e.finding.Unlock()
 	known, err := e.standingFindings()
 	if err != nil || slices.Contains(known, key) {
 		return err
@@ -62,6 +64,8 @@ func (e *Engine) standingFindings() (out []string, err error) {
 
 // remember forgets the findings that no longer stand, so that they are announced if they come back.
 func (e *Engine) remember(seen *sightings) error {
+	e.finding.Lock()
+	defer e.finding.Unlock()
 	known, err := e.standingFindings()
 	if err != nil {
 		return err

@@ -56,13 +56,7 @@ func (e *Engine) prepare(ctx context.Context, r store.Request) error {
 	g, gctx := errgroup.WithContext(ask)
 	g.Go(func() (err error) { no, err = e.lastCheck(gctx, p, r); return err })
 	g.Go(func() (err error) { listed, err = e.Assigner.Assigned(gctx, r.Tuple()); return err })
-	if e.Guards != nil && r.Account.ID != "" { // what is wrong there shows when the guard is written
-		g.Go(func() error {
-			e.Guards.Ready(gctx, r.Account.ID)
-			_ = e.fence(gctx, r.Account.ID)
-			return nil
-		})
-	}
+	e.readyGuard(ctx, r)
 	if err := g.Wait(); err != nil {
 		var refused *store.Refusal
 		if errors.As(err, &refused) {
@@ -109,6 +103,9 @@ func (e *Engine) lastCheck(ctx context.Context, p *policy.Policy, r store.Reques
 	}
 	if l, locked, err := e.DB.Lockdown(); err != nil || locked {
 		return lockedDown(l), err
+	}
+	if over, err := e.leadOver(r); err != nil || over {
+		return "The session it was to be granted along with has ended.", err
 	}
 	requester, deciders, err := e.lookAgain(ctx, p.Groups(), r)
 	if err != nil {
@@ -186,7 +183,7 @@ func (e *Engine) create(ctx context.Context, r store.Request, absent bool) error
 		if err != nil {
 			return err
 		}
-		if there {
+		if there && !e.unscheduled(r) {
 			return e.activate(r)
 		}
 	}
@@ -205,7 +202,7 @@ func (e *Engine) create(ctx context.Context, r store.Request, absent bool) error
 			return err
 		}
 	}
-	if r.Group != "" && !r.Ends.Schedules && e.schedulable(r) {
+	if e.unscheduled(r) {
 		var err error
 		if r, err = e.scheduleMembership(ctx, r); err != nil {
 			e.Log.Error("a membership stands without the schedules that end it; it is taken away", "request", r.ID, "err", err)
@@ -304,6 +301,7 @@ func (e *Engine) activate(r store.Request) error {
 	r, err := e.DB.Transition(e.by(), r.ID, store.Granting, store.Active, func(c *store.Change) error {
 		q, now := c.Request, c.By.At
 		q.VerifiedAt = now
+		q.Ends = r.Ends // where the answer to the creation was lost, nothing has recorded them yet
 		q.Work = store.Work{}
 		q.Stop(store.ClockPoll)
 		if len(q.Notify) > 0 {
@@ -380,6 +378,7 @@ func (e *Engine) fail(r store.Request, why string) error {
 		)
 	})
 	if err == nil {
+		e.endAlong(r)
 		e.tidySoon() // the ends that were made for it are left
 	}
 	return err

@@ -36,8 +36,9 @@ type Assigner interface {
 
 // Guards keeps the guard policies and fences, in which IAM itself refuses a session after its end.
 type Guards interface {
-	// Ready fetches ahead whatever Write and Fence will need in this account, so that each is one call. What goes wrong shows there.
-	Ready(ctx context.Context, account string)
+	// Ready fetches ahead whatever Write and Fence will need for a permission set in this account ("" for a role), so that each is one call. What goes
+	// wrong shows there.
+	Ready(ctx context.Context, account, set string)
 	// Write brings a guard to exactly what g says, and returns when IAM has taken it. *store.Refusal where trying again will not help: it is
 	// full, or the account lacks the policy.
 	Write(ctx context.Context, g store.Guard) error

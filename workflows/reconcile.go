@@ -36,9 +36,6 @@ const sayEvery = 30 * time.Second
 
 // beginCensus begins a reconciliation in the background, unless one is under way.
 func (e *Engine) beginCensus() {
-	if e.Inventory == nil {
-		return
-	}
 	e.spawn("reconcile", e.rooms.census, func(ctx context.Context) {
 		if err := e.Reconcile(ctx); err != nil && ctx.Err() == nil {
 			e.Log.Warn("the reconciliation is not complete; it is repeated", "err", err)
@@ -54,8 +51,14 @@ func (e *Engine) Reconcile(ctx context.Context) error {
 	ctx = store.Idly(ctx)
 	p := e.Policy()
 	began := e.now()
-	pairs, err := e.pairs(ctx, p)
-	errs := []error{err}
+	var pairs []pair
+	var errs []error
+	if e.Inventory != nil {
+		var err error
+		if pairs, err = e.pairs(ctx, p); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	e.census.begin(len(pairs), began)
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(reconcileWidth)
@@ -76,7 +79,9 @@ func (e *Engine) Reconcile(ctx context.Context) error {
 		})
 	}
 	_ = g.Wait()
-	add(e.reconcileGroups(ctx, p, seen))
+	if e.Inventory != nil {
+		add(e.reconcileGroups(ctx, p, seen))
+	}
 	add(e.reconcileSchedules(ctx))
 	add(e.tidy(ctx))
 	add(e.sessionsGone(ctx, seen))
@@ -197,13 +202,18 @@ func (e *Engine) explain(ctx context.Context, p *policy.Policy, at pair, group s
 		return e.foundOnce(key, f)
 	}
 	f.done = "It is being removed, as the policy says."
-	if err := e.foundOnce(key, f); err != nil {
+	seen.stands(key + " removed")
+	if err := e.foundOnce(key+" removed", f); err != nil { // said once more where it was only announced until now
+		return err
+	}
+	data := map[string]string{"effect": "remove unexplained", "account": at.account, "granted": f.granted, "who": f.who}
+	if err := e.DB.Log(e.by(), store.EventIntent, data); err != nil {
 		return err
 	}
 	if err := e.Inventory.Remove(ctx, at.account, at.set, group, h); err != nil && !errors.Is(err, store.ErrGone) {
 		return fmt.Errorf("remove what nothing explains: %w", err)
 	}
-	return e.DB.Log(e.by(), store.EventOutcome, map[string]string{"effect": "remove unexplained", "account": at.account, "granted": f.granted, "who": f.who})
+	return e.DB.Log(e.by(), store.EventOutcome, data)
 }
 
 // nameOf is a holder as people know them; the id where the directory does not answer.

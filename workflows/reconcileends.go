@@ -13,11 +13,14 @@ import (
 	"breakglass/workflows/policy"
 )
 
-// written is what a guard was last brought to, and what it said before: after a crash between the record and the effect it may say either.
+// written is what a guard was last to be brought to, and what it may say besides: what it said before, and whatever was tried since without IAM's answer.
 type written struct {
-	Now    store.Guard `json:"now"`
-	Before store.Guard `json:"before"`
+	Now    store.Guard   `json:"now"`
+	Before []store.Guard `json:"before,omitempty"`
 }
+
+// mostBefore bounds what is remembered of tries without an answer.
+const mostBefore = 8
 
 func guardFact(g store.Guard) string { return "guard " + g.Account + " " + g.Set + " " + g.Role }
 
@@ -30,7 +33,15 @@ func (e *Engine) intendGuard(g store.Guard) error {
 	if same(last.Now, g) {
 		return nil
 	}
-	text, err := json.Marshal(written{Now: g, Before: last.Now})
+	next := written{Now: g}
+	if last.Now.Account != "" {
+		if !e.turns.stands(last.Now) {
+			next.Before = last.Before
+		}
+		next.Before = append(next.Before, last.Now)
+		next.Before = next.Before[max(0, len(next.Before)-mostBefore):]
+	}
+	text, err := json.Marshal(next)
 	if err != nil {
 		return err
 	}
@@ -89,11 +100,16 @@ func (e *Engine) differs(ctx context.Context, of store.Tuple) (string, error) {
 	if err != nil || differs == "" {
 		return "", err
 	}
-	if last.Before.Account == "" {
-		return differs, nil // the first one that was written
+	if e.turns.stands(last.Now) {
+		return differs, nil
 	}
-	if before, err := e.Guards.Inspect(ctx, last.Before); err != nil || before == "" {
-		return "", err
+	for _, before := range last.Before {
+		if other, err := e.Guards.Inspect(ctx, before); err != nil || other == "" {
+			return "", err
+		}
+	}
+	if len(last.Before) == 0 {
+		return "", nil // the first one may not have been written at all
 	}
 	return differs, nil
 }
@@ -143,6 +159,9 @@ func (e *Engine) reconcileSchedules(ctx context.Context) error {
 }
 
 func (e *Engine) dropStray(ctx context.Context, name string) error {
+	if err := e.DB.Log(e.by(), store.EventIntent, map[string]string{"effect": "unschedule", "names": name}); err != nil {
+		return err
+	}
 	if err := e.DeadMan.Remove(ctx, name); err != nil {
 		return fmt.Errorf("remove schedule %s: %w", name, err)
 	}
@@ -151,8 +170,13 @@ func (e *Engine) dropStray(ctx context.Context, name string) error {
 
 // restoreSchedules makes anew what a session that is open should have and does not. Sessions that are still being opened make their own.
 func (e *Engine) restoreSchedules(ctx context.Context, a store.Access, listed []string, wanted map[string]bool) error {
-	if !e.allActive(a) {
-		return nil
+	done, err := e.turns.take(ctx, scheduleTurn(a.Tuple))
+	if err != nil {
+		return err
+	}
+	defer done()
+	if a, _, err = e.DB.Access(a.Tuple); err != nil || !e.allActive(a) {
+		return err
 	}
 	var gone []store.Schedule
 	for _, s := range a.Schedules {
@@ -178,7 +202,8 @@ func (e *Engine) restoreSchedules(ctx context.Context, a store.Access, listed []
 func (e *Engine) allActive(a store.Access) bool {
 	for _, id := range a.Live {
 		r, err := e.DB.Request(id)
-		if _, x := r.Extending(); err != nil || r.State != store.Active || !r.Ends.Schedules || x != nil {
+		young := e.now().Before(r.VerifiedAt.Add(listingLag)) // a listing may lag behind what was made
+		if _, x := r.Extending(); err != nil || r.State != store.Active || !r.Ends.Schedules || x != nil || young {
 			return false
 		}
 	}
@@ -193,28 +218,48 @@ func (e *Engine) tidy(ctx context.Context) error {
 	}
 	var errs []error
 	for _, a := range all {
-		if len(a.Live) > 0 || a.Removing != "" {
-			continue
-		}
-		var names []string
-		for _, s := range a.Schedules {
-			names = append(names, s.Name)
-		}
-		_, says := a.Line(e.now())
-		if len(names) == 0 && (!a.Lined || says) {
-			continue
-		}
-		if len(names) > 0 {
-			if err := e.removeSchedules(ctx, names); err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			errs = append(errs, e.DB.Log(e.by(), store.EventOutcome, map[string]string{"effect": "unschedule", "names": strings.Join(names, " ")}))
-		}
-		errs = append(errs, e.DB.Tidy(e.by(), a.Tuple, names))
-		if a.Lined && !says && e.Guards != nil {
-			errs = append(errs, e.writeGuard(ctx, a.Tuple))
+		if e.leftovers(a) {
+			errs = append(errs, e.tidyOne(ctx, a.Tuple))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// leftovers says whether something is left of an access that nobody has any more.
+func (e *Engine) leftovers(a store.Access) bool {
+	_, says := a.Line(e.now())
+	return len(a.Live) == 0 && a.Removing == "" && (len(a.Schedules) > 0 && e.DeadMan != nil || a.Lined && !says)
+}
+
+// tidyOne takes away what is left of one, having looked again in its turn: a new session may have come meanwhile.
+func (e *Engine) tidyOne(ctx context.Context, of store.Tuple) error {
+	done, err := e.turns.take(ctx, scheduleTurn(of))
+	if err != nil {
+		return err
+	}
+	defer done()
+	a, _, err := e.DB.Access(of)
+	if err != nil || !e.leftovers(a) {
+		return err
+	}
+	var gone []string
+	if e.DeadMan != nil && len(a.Schedules) > 0 {
+		for _, s := range a.Schedules {
+			gone = append(gone, s.Name)
+		}
+		if err := e.DB.Log(e.by(), store.EventIntent, map[string]string{"effect": "unschedule", "names": strings.Join(gone, " ")}); err != nil {
+			return err
+		}
+		if err := e.removeSchedules(ctx, gone); err != nil {
+			return err
+		}
+	}
+	_, says := a.Line(e.now())
+	if err := e.DB.Tidy(e.by(), of, gone); err != nil {
+		return err
+	}
+	if a.Lined && !says && e.Guards != nil {
+		return e.writeGuard(ctx, of)
+	}
+	return nil
 }

@@ -45,7 +45,7 @@ func (e *Engine) tellStep(ctx context.Context, id store.ID) {
 	switch {
 	case r.State == store.Pending:
 		err = e.summon(ctx, r)
-	case r.State == store.Active && r.Counts["longer asked"] == 0 && waits(r):
+	case r.State == store.Active && waits(r) && r.Counts["longer asked"] == 0 && (len(r.Notify) == 0 || r.Counts["told begin"] > 0):
 		err = e.summonLonger(ctx, r)
 	case r.State.MayHaveAccess():
 		err = e.tellNamed(ctx, r, "begin")
@@ -213,7 +213,14 @@ func (e *Engine) tellNamed(ctx context.Context, r store.Request, when string) er
 		return err
 	}
 	_, err := e.DB.Touch(e.by(), r.ID, r.State, func(c *store.Change) error {
-		c.Request.Stop(store.ClockTell)
+		q := c.Request
+		q.Stop(store.ClockTell)
+		if q.Counts == nil {
+			q.Counts = map[string]int64{}
+		}
+		if q.Counts["told "+when]++; q.State == store.Active && waits(*q) && len(q.Asked) == 0 {
+			q.Set(store.ClockTell, c.By.At) // people are to be found for an extension as well
+		}
 		var errs []error
 		to := addresses(p, r.Notify)
 		for _, person := range people {

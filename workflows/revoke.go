@@ -27,6 +27,7 @@ func (e *Engine) beginEndNoted(r store.Request, from store.State, by store.Actor
 				q.Work.Doubt = c.By.At.Add(doubtFor)
 			}
 		}
+		n, x := q.Extending()
 		lapse(q, c.By.At)
 		q.Stop(store.ClockEnd, store.ClockWarn)
 		q.Set(store.ClockPoll, c.By.At)
@@ -41,7 +42,14 @@ func (e *Engine) beginEndNoted(r store.Request, from store.State, by store.Actor
 		if a.Out {
 			data["refuse"] = "outright"
 		}
-		errs := []error{c.Log(store.EventIntent, data), e.confess(c), card(c), pass(c), line(c, NoticeEnding, nil)}
+		notice := NoticeEnding
+		if why == store.EndVanished {
+			notice = NoticeGone
+		}
+		errs := []error{c.Log(store.EventIntent, data), e.confess(c), card(c), pass(c), line(c, notice, nil)}
+		if x != nil {
+			errs = append(errs, extensionOf(c, n))
+		}
 		if click != nil {
 			errs = append(errs, c.Done(click.Seq))
 		}
@@ -128,7 +136,7 @@ func (e *Engine) refuse(ctx context.Context, r *store.Request, a store.Access) e
 		e.Log.Warn("the guard does not refuse yet; the removal goes on meanwhile", "request", r.ID, "err", err)
 		return fmt.Errorf("have the guard refuse: %w", err)
 	}
-	n, _ := e.endShells(ctx, *r)
+	n, _ := e.endShells(ask, *r)
 	q, err := e.DB.Touch(e.by(), r.ID, store.Revoking, func(c *store.Change) error {
 		c.Request.Work.Refused = true
 		c.Request.Work.Shells += n
@@ -182,7 +190,7 @@ func (e *Engine) takeAway(ctx context.Context, r *store.Request) (gone bool, err
 // case, since somebody may still be in; a schedule that cannot be taken away finds nothing to do, and is tidied later.
 func (e *Engine) settle(ctx context.Context, r store.Request, a store.Access, refused error) error {
 	n, err := e.endShells(ctx, r)
-	if refused != nil && !e.now().Before(a.Reach) {
+	if refused != nil && !r.Ends.Unguarded && !e.now().Before(a.Reach) {
 		refused = nil // the line's own date refuses by now
 	}
 	if err = errors.Join(err, refused); err != nil {
@@ -208,9 +216,7 @@ func (e *Engine) settle(ctx context.Context, r store.Request, a store.Access, re
 		all = append(all, s.Name)
 	}
 	if len(all) > 0 {
-		ask, cancel := context.WithTimeout(ctx, askPatience)
-		defer cancel()
-		if err := e.removeSchedules(ask, all); err != nil {
+		if err := e.dropAll(ctx, r.Tuple(), all); err != nil {
 			e.Log.Warn("schedules that have nothing left to do could not be removed; it is tried again", "request", r.ID, "err", err)
 			all = nil
 		}
@@ -227,7 +233,7 @@ func (e *Engine) leave(ctx context.Context, r store.Request, a store.Access, dat
 		}
 	}
 	if e.schedulable(r) && len(a.Live) > 0 {
-		if err := e.makeSchedules(ctx, r, a); err != nil {
+		if err := e.makeSchedules(ctx, r); err != nil {
 			return fmt.Errorf("have the dead man's schedules end with the sessions that are left: %w", err)
 		}
 	}
@@ -266,11 +272,15 @@ func (e *Engine) unassign(ctx context.Context, r store.Request) (store.Request, 
 		return r, fmt.Errorf("delete the assignment: %w", err)
 	}
 	e.meters.lateness.Observe(max(0, e.now().Sub(r.ExpiresAt).Seconds()))
-	return e.DB.Touch(e.by(), r.ID, store.Revoking, func(c *store.Change) error {
+	q, err := e.DB.Touch(e.by(), r.ID, store.Revoking, func(c *store.Change) error {
 		c.Request.Work.Change = change
 		c.Request.Work.Since = c.By.At // until here it may have waited for others that were more overdue
 		return c.Log(store.EventOutcome, map[string]string{"effect": "unassign", "change": change})
 	})
+	if err != nil && !moved(err) {
+		e.owe(r.ID)
+	}
+	return q, err
 }
 
 // ended records that nothing of this request is left. data says why nothing was removed.
@@ -316,5 +326,8 @@ func (e *Engine) endedClean(r store.Request, data map[string]string, unscheduled
 		}
 		return errors.Join(errs...)
 	})
+	if err == nil {
+		e.confessed(r.ID)
+	}
 	return err
 }

@@ -40,12 +40,33 @@ func plan(a store.Access, id store.ID, membership string) (want []store.Schedule
 
 // makeSchedules makes the schedules that are written down for an access and takes away, after that, those of an earlier end: they would
 // cut a later one off.
-func (e *Engine) makeSchedules(ctx context.Context, r store.Request, a store.Access) error {
+//
+// Whoever changes the schedules of an access has its turn, and reads what they must be after having got it: a slow one would else put back what a
+// later session's had replaced.
+func (e *Engine) makeSchedules(ctx context.Context, r store.Request) error {
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
+	done, err := e.turns.take(ctx, scheduleTurn(r.Tuple()))
+	if err != nil {
+		return err
+	}
+	defer done()
+	a, _, err := e.DB.Access(r.Tuple())
+	if err != nil {
+		return err
+	}
 	want, fresh, stale := plan(a, r.ID, membershipOf(a, r))
-	if len(fresh) > 0 { // they are written down with the intent; a longer session of somebody else's came in between
-		if _, err := e.DB.Touch(e.by(), r.ID, r.State, func(c *store.Change) error { return c.Plan(fresh...) }); err != nil {
+	if len(fresh) > 0 || len(stale) > 0 { // most are written down with the intent; these follow from what came in between
+		if _, err := e.DB.Touch(e.by(), r.ID, r.State, func(c *store.Change) error {
+			data := map[string]string{"effect": "schedule"}
+			if len(fresh) > 0 {
+				data["names"] = names(fresh)
+			}
+			if len(stale) > 0 {
+				data["instead of"] = strings.Join(stale, " ")
+			}
+			return errors.Join(c.Plan(fresh...), c.Log(store.EventIntent, data))
+		}); err != nil {
 			return err
 		}
 	}
@@ -118,15 +139,32 @@ func (e *Engine) scheduleMembership(ctx context.Context, r store.Request) (store
 	if err != nil {
 		return r, err
 	}
-	a, _, err := e.DB.Access(q.Tuple())
-	if err != nil {
-		return q, err
-	}
-	if err := e.makeSchedules(ctx, q, a); err != nil {
+	if err := e.makeSchedules(ctx, q); err != nil {
 		return q, err
 	}
 	return e.DB.Touch(e.by(), q.ID, store.Granting, func(c *store.Change) error {
 		c.Request.Ends.Schedules = true
 		return c.Log(store.EventOutcome, map[string]string{"effect": "schedule", "scheduled": "true"})
 	})
+}
+
+// dropAll takes away the schedules of an access that nobody has any more; no grant of it comes in between while its removal is not over.
+func (e *Engine) dropAll(ctx context.Context, of store.Tuple, names []string) error {
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	done, err := e.turns.take(ctx, scheduleTurn(of))
+	if err != nil {
+		return err
+	}
+	defer done()
+	return e.removeSchedules(ctx, names)
+}
+
+func scheduleTurn(t store.Tuple) string {
+	return "schedules " + t.UserID + " " + t.Account + " " + t.Set + " " + t.Group
+}
+
+// unscheduled says whether a membership still lacks the schedules that end it.
+func (e *Engine) unscheduled(r store.Request) bool {
+	return r.Group != "" && !r.Ends.Schedules && e.schedulable(r)
 }

@@ -128,7 +128,7 @@ func guardTuple(g store.Guard) store.Tuple {
 	return store.Tuple{Account: g.Account, Set: g.Set, Role: g.Role}
 }
 
-func (g guards) Ready(ctx context.Context, account string) {
+func (g guards) Ready(ctx context.Context, account, _ string) {
 	_, _ = g.r.call(ctx, "ready", store.Tuple{Account: account})
 }
 

@@ -228,52 +228,39 @@ func (m *many) run(w *town) {
 func (m *many) tell(t *testing.T, w *town) {
 	t.Helper()
 	var late []time.Duration
-	var begun, ended time.Time
+	var wire []time.Time
 	for tuple, end := range m.ends {
 		at, ok := m.deleted[tuple]
 		if !ok {
 			t.Fatalf("%+v was never asked for", tuple)
 		}
-		if late = append(late, at.Sub(end)); begun.IsZero() || at.Before(begun) {
-			begun = at
-		}
-		if at.After(ended) {
-			ended = at
-		}
+		late, wire = append(late, at.Sub(end)), append(wire, at)
 	}
 	slices.Sort(late)
-	ops, took := map[string]int{}, ended.Sub(begun).Seconds()
-	for _, c := range m.calls {
-		if !c.at.Before(begun) && !c.at.After(ended) {
-			ops[c.op]++
-		}
-	}
-	refused := map[string]int{}
-	for _, c := range w.world.AWS.Calls() {
-		if c.Error != "" {
-			refused[c.Operation+" "+c.Error]++
-		}
-	}
-	admin := 0
-	for _, op := range []string{"DeleteAccountAssignment", "ListAccountAssignments", "ListAccountAssignmentDeletionStatus", "DescribeAccountAssignmentDeletionStatus", "ListPermissionSets",
-		"DescribePermissionSet", "ListAccountsForProvisionedPermissionSet", "ListInstances", "CreateAccountAssignment", "ListAccountAssignmentCreationStatus"} {
-		admin += ops[op]
-	}
-	idle := ops["GetPolicyVersion"] + ops["ListAccountsForProvisionedPermissionSet"] // a reconciliation reads a guard for each pair that it lists
+	slices.SortFunc(wire, time.Time.Compare)
+	begun, ended := wire[0], wire[len(wire)-1]
+	// The first seconds have not enough to do, and in the last the accounts that are left take one change at a time each.
+	busy := span{begun.Add(10 * time.Second), wire[len(wire)*8/10]}
+	ops := m.opsIn(span{begun, ended})
+	took := ended.Sub(begun)
 	at := func(q float64) time.Duration {
 		return late[min(len(late)-1, int(q*float64(len(late))))].Round(time.Millisecond)
 	}
-	rate := float64(admin-idle) / took
+	all, work := adminOf(m.opsIn(busy))
+	rate := float64(work) / busy.len().Seconds()
+	_, whole := adminOf(ops)
 	t.Logf("%d sessions that end within %v, in %d accounts:\n"+
 		"  the last deletion on the wire %v after the first, nobody in %v after the last end\n"+
 		"  %.1f revocations/s; lateness of the deletion p50 %v, p99 %v, max %v\n"+
-		"  sso-admin: %.1f of %.0f calls/s, %.1f of them for revocations, %.2f for each; refused: %v\n"+
+		"  sso-admin while four fifths were done: %.1f of %.0f calls/s, %.1f of them for revocations; %.2f for each revocation\n"+
+		"  refused by AWS: %v\n"+
 		"  calls meanwhile: %v\n"+
+		"  revocations in each tenth of the time: %v\n"+
 		"  heap of the program and the twins: %.0f MB before, %.0f MB at most; notices left to say: %d",
-		m.n, m.last.Sub(m.first), len(w.places), ended.Sub(begun).Round(time.Millisecond), m.over.Sub(m.last).Round(time.Second),
-		float64(m.n)/took, at(0.5), at(0.99), at(1),
-		float64(admin)/took, quotaRate, rate, float64(admin-idle)/float64(m.n), refused, countsOf(ops), m.heap, m.most, w.noticesLeft())
-	if rate < workRate {
+		m.n, m.last.Sub(m.first), len(w.places), took.Round(time.Millisecond), m.over.Sub(m.last).Round(time.Second),
+		float64(m.n)/took.Seconds(), at(0.5), at(0.99), at(1),
+		float64(all)/busy.len().Seconds(), quotaRate, rate, float64(whole)/float64(m.n), w.refused(), countsOf(ops), tenths(wire), m.heap, m.most, w.noticesLeft())
+	if rate < workRate && busy.len() > 30*time.Second {
 		t.Errorf("revocations use %.1f calls/s of %.0f: at least %.0f were to be had", rate, quotaRate, workRate)
 	}
 	for _, a := range w.world.AWS.Assignments() {
@@ -281,6 +268,50 @@ func (m *many) tell(t *testing.T, w *town) {
 			t.Fatalf("%+v is still there", a)
 		}
 	}
+}
+
+type span struct{ from, to time.Time }
+
+func (s span) len() time.Duration { return s.to.Sub(s.from) }
+
+func (m *many) opsIn(s span) map[string]int {
+	ops := map[string]int{}
+	for _, c := range m.calls {
+		if !c.at.Before(s.from) && !c.at.After(s.to) {
+			ops[c.op]++
+		}
+	}
+	return ops
+}
+
+// adminOf counts the calls that Identity Center's quota is about, and those of them that revocations made: a reconciliation reads a guard for each pair that
+// it lists.
+func adminOf(ops map[string]int) (all, work int) {
+	for _, op := range []string{"DeleteAccountAssignment", "ListAccountAssignments", "ListAccountAssignmentDeletionStatus", "DescribeAccountAssignmentDeletionStatus", "ListPermissionSets",
+		"DescribePermissionSet", "ListAccountsForProvisionedPermissionSet", "ListInstances", "CreateAccountAssignment", "ListAccountAssignmentCreationStatus"} {
+		all += ops[op]
+	}
+	return all, all - ops["GetPolicyVersion"] - ops["ListAccountsForProvisionedPermissionSet"]
+}
+
+// refused is what AWS refused, by operation and code.
+func (w *town) refused() map[string]int {
+	out := map[string]int{}
+	for _, c := range w.world.AWS.Calls() {
+		if c.Error != "" {
+			out[c.Operation+" "+c.Error]++
+		}
+	}
+	return out
+}
+
+// tenths counts moments in each tenth of the time they take.
+func tenths(all []time.Time) (n [10]int) {
+	took := all[len(all)-1].Sub(all[0]) + 1
+	for _, at := range all {
+		n[10*at.Sub(all[0])/took]++
+	}
+	return n
 }
 
 func (w *town) noticesLeft() int {

@@ -68,17 +68,28 @@ func (c *machineClock) set(d time.Duration) {
 	c.past = append(c.past, shift{time.Now(), d})
 }
 
-// real is when it was, by a right clock, that the program called a moment so. While its clock is behind what it was, it goes by its own, which runs
-// no slower than the real one; nothing is granted then. So the earliest moment at which the machine showed that time is meant.
-func (c *machineClock) real(at time.Time) time.Time {
+// real is when it was, by a right clock, that the program called a moment so: between since, when the record did not have it yet, and seen, when it
+// had. The program goes by the machine's clock or, while that is behind, by what it was before; what fits neither is taken for as late as can be.
+func (c *machineClock) real(at, since, seen time.Time) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	from, off := time.Time{}, time.Duration(0)
-	for _, s := range append(c.past[:len(c.past):len(c.past)], shift{time.Now().Add(1000 * time.Hour), 0}) {
-		if t := at.Add(-off); !t.Before(from) && t.Before(s.from) {
-			return t
+	best := seen
+	for _, s := range append(c.past[:len(c.past):len(c.past)], shift{}) {
+		if t := at.Add(-s.offset); !t.Before(since) && t.Before(best) {
+			best = t
 		}
-		from, off = s.from, s.offset
 	}
-	return at.Add(-c.offset)
+	return best
+}
+
+// moments are all the times that the program may have called so.
+func (c *machineClock) moments(at time.Time) (all []time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range append(c.past[:len(c.past):len(c.past)], shift{}) {
+		if t := at.Add(-s.offset); !t.After(time.Now()) {
+			all = append(all, t)
+		}
+	}
+	return all
 }

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing/synctest"
@@ -27,16 +29,17 @@ import (
 
 // history is one life of the company, drawn from a seed. The goroutine that plays it is the only one that draws.
 type history struct {
-	seed  uint64
-	rnd   *rand.Rand
-	mood  mood
-	dir   string
-	net   *wire.Net
-	world *sandbox.World
-	pol   *policy.Policy
-	wrote []byte // the policy file
-	began time.Time
-	logs  bytes.Buffer
+	seed    uint64
+	rnd     *rand.Rand
+	mood    mood
+	dir     string
+	net     *wire.Net
+	world   *sandbox.World
+	pol     *policy.Policy
+	wrote   []byte // the policy file
+	began   time.Time
+	logs    bytes.Buffer
+	records string // of requests about which something is wrong
 
 	run     *flight
 	cur     atomic.Pointer[flight] // the same, for the twins' servers
@@ -49,7 +52,10 @@ type history struct {
 	begin    []awstwin.Assignment // what stands, whatever the bot does
 	readings int                  // of CloudTrail, in all reports
 	seats    []*seat
+	sights   map[string]sight
+	looked   time.Time     // the last time
 	again    bool          // whether somebody asks once more at the end
+	away     atomic.Int32  // outages at this moment
 	deathly  bool          // the program dies at the next click
 	ends     []*time.Timer // of outages
 	undo     func()        // the last change to the directory
@@ -69,7 +75,7 @@ type history struct {
 func newHistory(dir string, seed uint64, among []mood) *history {
 	h := &history{
 		seed: seed, rnd: rand.New(rand.NewPCG(seed, 20)), dir: dir, net: wire.New(), began: time.Now(), counts: tally{},
-		acks: map[press]int{}, tried: map[press]bool{}, store: filepath.Join(dir, "breakglass.db"),
+		acks: map[press]int{}, tried: map[press]bool{}, sights: map[string]sight{}, store: filepath.Join(dir, "breakglass.db"),
 	}
 	h.mood = among[h.rnd.IntN(len(among))]
 	h.again = h.chance(4)
@@ -91,6 +97,7 @@ func (h *history) live() (out outcome) {
 	go func() { _ = slackServer.Serve(h.net.Listen("slack.twin")) }()
 	go func() { _ = awsServer.Serve(h.net.Listen("aws.twin")) }()
 	defer func() {
+		h.record()
 		h.stop()
 		h.world.Slack.Close()
 		_ = slackServer.Close()
@@ -127,6 +134,24 @@ func (h *history) fault(format string, args ...any) {
 	defer h.mu.Unlock()
 	if len(h.wrong) < 12 {
 		h.wrong = append(h.wrong, fmt.Sprintf("%s  %s", time.Since(h.began).Round(time.Millisecond), fmt.Sprintf(format, args...)))
+	}
+}
+
+// record keeps the log of every request that something is wrong about, for whoever reads it.
+func (h *history) record() {
+	db, told := h.db(), map[string]bool{}
+	if db == nil {
+		return
+	}
+	for _, id := range regexp.MustCompile(`BG-\d+`).FindAllString(strings.Join(h.wrong, " "), -1) {
+		events, err := db.EventsOf(store.ID(id))
+		if err != nil || told[id] {
+			continue
+		}
+		told[id] = true
+		for _, e := range events {
+			h.records += fmt.Sprintf("%s  %s %s %s %s->%s %v\n", e.At.Sub(h.began).Round(time.Millisecond), id, e.Actor.Label(), e.Kind, e.From, e.To, e.Data)
+		}
 	}
 }
 

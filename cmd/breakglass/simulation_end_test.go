@@ -54,6 +54,7 @@ func (h *history) finish() {
 		h.ended(db, r)
 	}
 	h.said(db)
+	h.record()
 	h.stop()
 	end, err := store.Open(h.store, time.Now())
 	if err != nil {
@@ -187,7 +188,7 @@ func (h *history) lifeGoesOn() {
 	}
 	h.snapDirectory()
 	p := h.world.Person("alice")
-	h.askFor(p, "console")
+	h.askFor(p, "console", false)
 	for range 3 {
 		if r, ok := h.among(store.Pending); ok {
 			h.helpfulWord(r)
@@ -214,7 +215,7 @@ func (h *history) onTime(r store.Request) {
 	}
 	due := h.due(r)
 	limit := h.allow(due, r.Account.ID).Add(onWire)
-	granted := h.clock.real(r.GrantedAt)
+	granted := h.real(r, "granted", r.GrantedAt)
 	var first time.Time
 	for _, w := range h.wires {
 		if w.op == "DeleteAccountAssignment" && w.tuple == r.Tuple() && !w.at.Before(granted) {

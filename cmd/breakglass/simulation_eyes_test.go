@@ -26,6 +26,7 @@ func (h *history) watch() {
 		h.fault("read what is open: %v", err)
 		return
 	}
+	h.notice(open)
 	explained := map[store.Tuple][]store.Request{}
 	for _, r := range open {
 		if r.State.MayHaveAccess() {
@@ -73,14 +74,40 @@ func (h *history) overdue(t store.Tuple, why []store.Request) {
 	}
 }
 
+// sight is when something was first seen in the store, and when it was last not there.
+type sight struct{ since, seen time.Time }
+
+// notice keeps when each request was first seen to be granted, and to end.
+func (h *history) notice(open []store.Request) {
+	now := time.Now()
+	for _, r := range open {
+		for what, at := range map[string]time.Time{"granted": r.GrantedAt, "end": r.End.At} {
+			k := string(r.ID) + " " + what
+			if _, known := h.sights[k]; !known && !at.IsZero() {
+				h.sights[k] = sight{h.looked, now}
+			}
+		}
+	}
+	h.looked = now
+}
+
+// real is when a request was granted, or its end began, by a right clock.
+func (h *history) real(r store.Request, what string, at time.Time) time.Time {
+	s, known := h.sights[string(r.ID)+" "+what]
+	if !known {
+		s = sight{h.looked, time.Now()}
+	}
+	return h.clock.real(at, s.since, s.seen)
+}
+
 // due is when, by a right clock, a request's access has to go.
 func (h *history) due(r store.Request) time.Time {
 	if r.GrantedAt.IsZero() {
 		return time.Now()
 	}
-	due := h.clock.real(r.GrantedAt).Add(r.ExpiresAt.Sub(r.GrantedAt))
+	due := h.real(r, "granted", r.GrantedAt).Add(r.ExpiresAt.Sub(r.GrantedAt))
 	if !r.End.At.IsZero() && r.End.Why != store.EndExpired {
-		if end := h.clock.real(r.End.At); end.Before(due) {
+		if end := h.real(r, "end", r.End.At); end.Before(due) {
 			return end
 		}
 	}

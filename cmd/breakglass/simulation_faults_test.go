@@ -54,7 +54,8 @@ func (h *history) awsAway() {
 		turn = h.world.AWS.Unreachable
 	}
 	turn(service, true)
-	h.back(d, func() { turn(service, false) })
+	h.away.Add(1)
+	h.back(d, func() { turn(service, false); h.away.Add(-1) })
 }
 
 // back ends something after a while, whatever the history does meanwhile.
@@ -78,7 +79,8 @@ func (h *history) slackAway() {
 	d := h.pick(10*time.Second, 2*time.Minute, 20*time.Minute)
 	h.say("Slack is away for %v", d)
 	h.world.Slack.Outage(true)
-	h.back(d, func() { h.world.Slack.Outage(false) })
+	h.away.Add(1)
+	h.back(d, func() { h.world.Slack.Outage(false); h.away.Add(-1) })
 }
 
 func (h *history) downtime() time.Duration {
@@ -140,6 +142,9 @@ func (h *history) mend() {
 		e.Stop()
 	}
 	h.world.AWS.ClearFaults()
+	for _, kind := range []string{"create", "delete"} {
+		h.world.AWS.FailAsyncNext(kind, "", 0)
+	}
 	h.world.Slack.Outage(false)
 	h.clock.set(0)
 	h.run.mu.Lock()

@@ -152,7 +152,7 @@ const asked = 35 * time.Second
 // judge says why a request must not be granted at this moment, "" where it may: its approvals are by distinct, eligible people other than its
 // requester, all of them live, and all of it as the directory was when it was asked last.
 func (h *history) judge(r store.Request) (why string) {
-	return h.byDirectory(r.GrantedAt, func(d directoryAt) string { return h.judgeWords(d, r, r.Decisions, r.Second) })
+	return h.byDirectory(h.clock.moments(r.GrantedAt), func(d directoryAt) string { return h.judgeWords(d, r, r.Decisions, r.Second) })
 }
 
 // judgeLonger is judge for an extension that was granted. Where a session takes nobody's word, its extension takes that of one other eligible person.
@@ -161,12 +161,20 @@ func (h *history) judgeLonger(r store.Request, x store.Extension) (why string) {
 	if len(x.Decisions) == 0 {
 		return "nobody gave a word"
 	}
-	return h.byDirectory(x.Decisions[len(x.Decisions)-1].At, func(d directoryAt) string { return h.judgeWords(d, r, x.Decisions, s.Approval.None || r.Second) })
+	return h.byDirectory(h.clock.moments(x.Decisions[len(x.Decisions)-1].At), func(d directoryAt) string { return h.judgeWords(d, r, x.Decisions, s.Approval.None || r.Second) })
 }
 
-// byDirectory asks what the directory said at that time of the program's, and a little before.
-func (h *history) byDirectory(when time.Time, judge func(directoryAt) string) (why string) {
-	at := h.clock.real(when)
+// byDirectory asks what the directory said at each of those times, and a little before: one of them was when the program asked.
+func (h *history) byDirectory(when []time.Time, judge func(directoryAt) string) (why string) {
+	for _, at := range when {
+		if why = h.judgeAt(at, judge); why == "" {
+			return ""
+		}
+	}
+	return why
+}
+
+func (h *history) judgeAt(at time.Time, judge func(directoryAt) string) (why string) {
 	h.mu.Lock()
 	dirs := slices.Clone(h.dirs)
 	h.mu.Unlock()

@@ -100,7 +100,7 @@ func (h *history) ask() {
 	if h.chance(3) {
 		p = h.anybody()
 	}
-	h.askFor(p, h.word("emergency", "ec2", "ec2", "console", "rds"))
+	h.askFor(p, h.word("emergency", "ec2", "ec2", "console", "rds"), h.chance(3))
 }
 
 // wholeCase is somebody asking who may, and people who may deciding at once.
@@ -109,7 +109,7 @@ func (h *history) wholeCase() {
 	if h.mood.overlaps {
 		p, name = h.somebody("dana", "dana", "dana", "alice"), h.word("ec2", "console")
 	}
-	h.askFor(p, name)
+	h.askFor(p, name, h.chance(3))
 	for range 2 {
 		if r, ok := h.among(store.Pending); ok && r.Requester.SlackID == p.Slack {
 			h.helpfulWord(r)
@@ -157,10 +157,10 @@ func (h *history) shuffled(of []*sandbox.Person) []*sandbox.Person {
 }
 
 // askFor opens the form by command, fills it in and sends it.
-func (h *history) askFor(p *sandbox.Person, name string) {
+func (h *history) askFor(p *sandbox.Person, name string, shorter bool) {
 	s, _ := h.pol.Scenario(name)
 	d := s.MaxDuration
-	if h.chance(3) {
+	if shorter {
 		d = max(time.Minute, h.between(time.Minute, s.MaxDuration+time.Second).Round(time.Minute))
 	}
 	account := s.Accounts[h.rnd.IntN(len(s.Accounts))]

@@ -234,7 +234,7 @@ func TestFenceIsCheapToAskAgain(t *testing.T) {
 		}
 		w.connect(t, Config{MemberRole: byMember, Guard: prefix})
 		g = w.conn.Guards()
-		g.Ready(t.Context(), wealth)
+		g.Ready(t.Context(), wealth, "")
 		w.operations()
 		if d := fence(t, g, f); d != "" {
 			t.Errorf("after a restart: %q", d)

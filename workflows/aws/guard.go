@@ -33,11 +33,14 @@ func (c *Connection) Guards() *Guards {
 const readyPatience = 5 * time.Second
 
 // Ready fetches ahead what Write and Fence will need in an account: the member role's credentials, how many versions the guards have that were
-// written or inspected before, and what the fence says. It returns when all of that has been asked, or after five seconds; what
+// written or inspected before and of this permission set's ("" for none), and what the fence says. It returns when all of that has been asked, or after five seconds; what
 // went wrong shows in Write and Fence.
-func (g *Guards) Ready(ctx context.Context, account string) {
+func (g *Guards) Ready(ctx context.Context, account, set string) {
 	if g.prefix == "" {
 		return
+	}
+	if set != "" {
+		g.policyOf(store.Guard{Account: account, Set: set})
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyPatience)
 	defer cancel()
@@ -47,14 +50,6 @@ func (g *Guards) Ready(ctx context.Context, account string) {
 		all.Go(func() error { return g.tidy(ctx, p) })
 	}
 	_ = all.Wait() // as its doc says
-}
-
-// ReadySet is Ready for an account in which the guard of this permission set may never have been written by this process.
-func (g *Guards) ReadySet(ctx context.Context, account, set string) {
-	if g.prefix != "" {
-		g.policyOf(store.Guard{Account: account, Set: set})
-	}
-	g.Ready(ctx, account)
 }
 
 // Write brings a guard to exactly what gu says, and returns when IAM has taken it; sessions feel it some seconds later ("changes that I make

@@ -226,7 +226,7 @@ func TestWriteIsOneCall(t *testing.T) {
 		line := func(n int) store.Line {
 			return store.Line{Who: w.alice, Until: time.Now().Add(time.Duration(n) * time.Minute)}
 		}
-		g.ReadySet(t.Context(), wealth, "Guarded")
+		g.Ready(t.Context(), wealth, "Guarded")
 		w.operations()
 		var after int
 		for n := range 12 {
@@ -243,7 +243,7 @@ func TestWriteIsOneCall(t *testing.T) {
 			t.Errorf("%d of 12 writes were followed by deletions", after)
 		}
 		for range 6 { // with a look ahead, as before each grant, none is
-			g.Ready(t.Context(), wealth)
+			g.Ready(t.Context(), wealth, "")
 			w.operations()
 			for range 2 {
 				after++
@@ -290,7 +290,7 @@ func TestFiveVersionsOfSomebodyElse(t *testing.T) {
 // TestVersionsThatSomebodyElseMade since they were counted are counted again.
 func TestVersionsThatSomebodyElseMade(t *testing.T) {
 	guarded(t, func(t *testing.T, w *world, g *Guards) {
-		g.ReadySet(t.Context(), wealth, "Guarded")
+		g.Ready(t.Context(), wealth, "Guarded")
 		w.connect(t, Config{MemberRole: byMember, Guard: prefix})
 		for n := range 4 {
 			write(t, w.conn.Guards(), closed(store.Line{Who: w.alice, Until: time.Now().Add(time.Duration(n+1) * time.Hour)}))
@@ -333,7 +333,7 @@ func TestLostAnswer(t *testing.T) {
 // TestWritersOfOneGuardWait: one call at a time, none for who finds their document standing, and a waiter's patience is its own.
 func TestWritersOfOneGuardWait(t *testing.T) {
 	guarded(t, func(t *testing.T, w *world, g *Guards) {
-		g.ReadySet(t.Context(), wealth, "Guarded")
+		g.Ready(t.Context(), wealth, "Guarded")
 		w.operations()
 		w.wire.lag = time.Second
 		var wg sync.WaitGroup
