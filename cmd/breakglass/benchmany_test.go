@@ -256,10 +256,10 @@ func (m *many) tell(t *testing.T, w *town) {
 		"  refused by AWS: %v\n"+
 		"  calls meanwhile: %v\n"+
 		"  revocations in each tenth of the time: %v\n"+
-		"  heap of the program and the twins: %.0f MB before, %.0f MB at most; notices left to say: %d",
+		"  heap of the program and the twins: %.0f MB before, %.0f MB at most; still to be said to people: %v",
 		m.n, m.last.Sub(m.first), len(w.places), took.Round(time.Millisecond), m.over.Sub(m.last).Round(time.Second),
 		float64(m.n)/took.Seconds(), at(0.5), at(0.99), at(1),
-		float64(all)/busy.len().Seconds(), quotaRate, rate, float64(whole)/float64(m.n), w.refused(), countsOf(ops), tenths(wire), m.heap, m.most, w.noticesLeft())
+		float64(all)/busy.len().Seconds(), quotaRate, rate, float64(whole)/float64(m.n), w.refused(), countsOf(ops), tenths(wire), m.heap, m.most, w.unsaid())
 	if rate < workRate && busy.len() > 30*time.Second {
 		t.Errorf("revocations use %.1f calls/s of %.0f: at least %.0f were to be had", rate, quotaRate, workRate)
 	}
@@ -314,12 +314,17 @@ func tenths(all []time.Time) (n [10]int) {
 	return n
 }
 
-func (w *town) noticesLeft() int {
+// unsaid counts what waits in the outbox, by its kind.
+func (w *town) unsaid() string {
 	all, err := w.run.p.db.Notices(0, 1_000_000)
 	if err != nil {
 		w.tb.Fatal(err)
 	}
-	return len(all)
+	kinds := map[string]int{}
+	for _, n := range all {
+		kinds[n.Kind]++
+	}
+	return countsOf(kinds)
 }
 
 func countsOf(ops map[string]int) string {
