@@ -22,34 +22,25 @@ const oneTrip = 30 * time.Millisecond
 
 // way is one path from a click to the creation on the wire.
 type way struct {
-	name  string
-	after func(w *town) // what happens before the click
-	tier0 bool
-	cold  bool // nothing of the account is known yet: said, and no more is promised than that it gets there
+	name   string
+	before func(w *town) // happens before the request, or the form of Tier 0, is there
+	after  func(w *town) // happens between that and the click
+	tier0  bool
+	cold   bool // nothing of the account is known yet: said, and no more is promised than that it gets there
 }
 
 // TestFiveTrips counts round trips by a bubble's clock, in which nothing but AWS takes time: what is not a whole number of trips is our own waiting for
-// a quota.
+// a quota, or for somebody who is at the same thing.
 func TestFiveTrips(t *testing.T) {
 	simulationEnvironment(t)
 	for _, o := range []struct {
 		name string
 		size townSize
 	}{{"Forge", townSize{people: 60}}, {"45 accounts, 30 sets, 350 people", grownUp()}} {
-		for _, lifted := range []bool{false, true} {
-			name := o.name
-			if lifted {
-				name += ", our own limits lifted"
-			}
-			t.Run(name, func(t *testing.T) {
-				dir := fastDir(t)
-				synctest.Test(t, func(t *testing.T) {
-					w := newTown(t, dir, o.size, awstwin.Config{})
-					w.lifted = lifted
-					fiveTrips(t, w)
-				})
-			})
-		}
+		t.Run(o.name, func(t *testing.T) {
+			dir := fastDir(t)
+			synctest.Test(t, func(t *testing.T) { fiveTrips(t, newTown(t, dir, o.size, awstwin.Config{})) })
+		})
 	}
 }
 
@@ -60,17 +51,21 @@ func fiveTrips(t *testing.T, w *town) {
 	w.open()
 	at := w.places[len(w.places)-1]
 	w.twentyLive(at)
-	n := 30
-	for _, x := range []way{
-		{name: "while a session began there a minute ago", after: func(*town) { time.Sleep(time.Minute) }},
-		{name: "after half an hour of quiet", after: func(*town) { time.Sleep(33 * time.Minute) }},
+	sleep := func(d time.Duration) func(*town) { return func(*town) { time.Sleep(d) } }
+	for i, x := range []way{
+		{name: "while a session began there a minute ago", after: sleep(time.Minute)},
+		{name: "after half an hour of quiet", after: sleep(33 * time.Minute)},
+		{name: "when the keys of the account's role have just lapsed", before: sleep(4 * time.Minute), after: sleep(14 * time.Minute)},
 		{name: "during a reconciliation", after: (*town).censusBegins},
-		{name: "Tier 0", tier0: true, after: func(*town) { time.Sleep(time.Minute) }},
-		{name: "Tier 0, first in the account after a start", tier0: true, cold: true, after: (*town).again},
+		{name: "Tier 0", tier0: true, after: sleep(20 * time.Second)},
+		{name: "Tier 0, from a form that lay about", tier0: true, after: sleep(5 * time.Minute)},
+		{name: "Tier 0, first in the account after a start", tier0: true, cold: true, before: (*town).again, after: sleep(5 * time.Second)},
 		{name: "first in the account after a start", cold: true, after: (*town).again},
 	} {
-		n++
-		w.onWire(t, x, w.devs[n], at)
+		if x.before != nil {
+			x.before(w)
+		}
+		w.onWire(t, x, w.devs[30+i], at)
 	}
 }
 
@@ -148,22 +143,16 @@ func (w *town) onWire(t *testing.T, x way, dev string, at store.Account) {
 	})
 	w.active(id)
 	trips := float64(created.Sub(began)) / float64(oneTrip)
-	text, deep := w.journey(began, created)
-	t.Logf("%s: %.2f round trips' time, %d of them in sequence\n%s", x.name, trips, deep, text)
-	switch {
-	case x.cold:
-	case deep > mostTrips:
-		t.Errorf("%s: %d round trips in sequence before the creation is on the wire, %d are promised", x.name, deep, mostTrips)
-	case trips > mostTrips:
-		t.Errorf("%s: %.2f round trips' time before the creation is on the wire, of which %d were calls: the rest is our own waiting", x.name, trips, deep)
+	t.Logf("%s: %.2f round trips\n%s", x.name, trips, w.journey(began, created))
+	if trips > mostTrips && !x.cold {
+		t.Errorf("%s: %.2f round trips before the creation is on the wire, %d are promised", x.name, trips, mostTrips)
 	}
 }
 
-// journey tells what was asked of AWS until then, a line for each moment, and the longest chain of calls of which each began after the one before
-// was answered.
-func (w *town) journey(began, until time.Time) (text string, deep int) {
+// journey tells what was asked of AWS until then, a line for each moment.
+func (w *town) journey(began, until time.Time) string {
 	var out strings.Builder
-	var last, end time.Time
+	var last time.Time
 	for _, c := range w.since(began) {
 		if c.at.After(until) {
 			break
@@ -173,10 +162,71 @@ func (w *town) journey(began, until time.Time) (text string, deep int) {
 			last = c.at
 		}
 		out.WriteString(" " + c.op)
-		if end.IsZero() || !c.at.Before(end) {
-			deep++
-			end = c.at.Add(oneTrip)
+	}
+	return strings.TrimPrefix(out.String(), "\n")
+}
+
+// BenchmarkApprove is what one person feels who is approved while nobody else is, in an organisation of 45 accounts, 30 sets and 350 people, with every end made
+// first and 30 ms added to each call. SSO Elevator, measured in the same
+// way, takes 787 ms and 22 calls to the wire, and makes no end first.
+func BenchmarkApprove(b *testing.B) {
+	s := newSite(b, siteOptions{delay: oneTrip, people: 350 - 2*crowd, sets: 25, accounts: 40})
+	defer s.stop()
+	var wire, access []time.Duration
+	calls, n := 0, 0
+	for b.Loop() {
+		dev, account := s.developers[n%crowd], []string{"prod-wealth", "prod-cash", "prod-9squid"}[n/crowd%3]
+		card := s.asks(dev, account, n)
+		n++
+		s.world.AWS.ForgetCalls()
+		began := time.Now()
+		if err := s.world.Slack.As(s.managers[0]).Click(context.Background(), s.world.Slack.ChannelID("platform-support"), card, "Approve"); err != nil {
+			b.Fatal(err)
+		}
+		var r store.Request
+		s.wait("access", func() bool {
+			all, err := s.prog.db.OfPerson(s.users[dev], 1)
+			if err != nil || len(all) == 0 || all[0].State != store.Active {
+				return false
+			}
+			r = all[0]
+			return true
+		})
+		access = append(access, r.VerifiedAt.Sub(began))
+		for i, c := range s.world.AWS.Calls() {
+			if c.Operation == "CreateAccountAssignment" { // the twin writes down when it acts, a trip after it was asked
+				wire, calls = append(wire, c.At.Add(-oneTrip).Sub(began)), calls+i+1
+			}
+		}
+		<-time.After(time.Second) // the next person comes when the quotas are at rest
+	}
+	report(b, "approve-to-wire", wire)
+	report(b, "approve-to-access", access)
+	b.ReportMetric(float64(calls)/float64(n), "aws-calls-to-wire")
+}
+
+// asks has somebody ask for ec2, and returns where the card stands.
+func (s *site) asks(dev, account string, before int) (ts string) {
+	s.b.Helper()
+	ctx, channel := context.Background(), s.world.Slack.ChannelID("platform-support")
+	p := s.world.Slack.As(dev).In(channel)
+	if _, err := p.Command(ctx, "/breakglass ec2 "+account+" 1h"); err != nil {
+		s.b.Fatal(err)
+	}
+	s.wait("a filled form", func() bool {
+		v := p.View()
+		return v != nil && v.Field("Duration") != nil && v.Field("Duration").Value != ""
+	})
+	for label, value := range map[string]string{"Reason": "it is down", "Ticket": "OPS-1"} {
+		if err := p.Fill(ctx, label, value); err != nil {
+			s.b.Fatal(err)
 		}
 	}
-	return strings.TrimPrefix(out.String(), "\n"), deep - 1 // the creation itself is no trip before it
+	if errs, err := p.Submit(ctx); err != nil || len(errs) > 0 {
+		s.b.Fatal(errs, err)
+	}
+	s.wait("its card", func() bool { return len(s.world.Slack.Messages(channel)) > before })
+	s.wait("a quiet workspace", func() bool { n, err := s.prog.db.Notices(0, 1); return err == nil && len(n) == 0 })
+	cards := s.world.Slack.Messages(channel)
+	return cards[len(cards)-1].TS
 }

@@ -52,8 +52,7 @@ type town struct {
 	calls []townCall
 	keep  bool // calls are written down
 
-	lifted bool // the program keeps to no rate of its own
-	bare   bool // no dead man's schedules
+	bare bool // no dead man's schedules
 }
 
 // townRun is one run of the program.
@@ -243,7 +242,7 @@ func (w *town) launch(create bool) {
 			BotToken: sandbox.BotToken, AppToken: sandbox.AppToken, SlackURL: "http://slack.twin/api/", Policy: w.policy(), Store: "bolt:" + w.store,
 			Mail: "none", Sweep: "@every 5s", MemberRole: sandbox.MemberRole, Guard: sandbox.GuardPrefix, DeadmanRole: deadman,
 		},
-		create: create, now: time.Now, registry: prometheus.NewRegistry(), noSocket: true, lifted: w.lifted,
+		create: create, now: time.Now, registry: prometheus.NewRegistry(), noSocket: true,
 		log:   slog.New(slog.NewTextHandler(&w.logs, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		slack: r.http[0], aws: r.http[1], dialer: &websocket.Dialer{NetDialContext: w.net.DialContext},
 		ready: func(p *program) { r.ready <- p },

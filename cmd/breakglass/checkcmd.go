@@ -134,7 +134,7 @@ func checkAll(ctx context.Context, env environment, pol *policy.Policy, told fun
 func connect(ctx context.Context, env environment, pol *policy.Policy) (*aws.Connection, error) {
 	return aws.Connect(ctx, aws.Config{
 		Region: pol.IdentityCenter.Region, InstanceARN: pol.IdentityCenter.InstanceARN, MemberRole: env.MemberRole, OwnerRole: env.OwnerRole,
-		Guard: env.Guard, DeadManRole: env.DeadmanRole,
+		Guard: env.Guard, DeadManRole: env.DeadmanRole, Now: theClock(),
 	})
 }
 

@@ -267,6 +267,9 @@ func (m *matrix) live(j job) {
 		said = "FAILS: " + broken[0]
 		m.failures = append(m.failures, fmt.Sprintf("%s:\n    %s\n%s", j, strings.Join(broken, "\n    "), c.account()))
 	}
+	if m.want != "" && len(broken) > 0 {
+		fmt.Fprintf(os.Stderr, "matrix: %s: %s\n", j, strings.Join(broken, "; "))
+	}
 	if m.want != "" && (m.done%50 == 0 || m.done == m.cells) {
 		fmt.Fprintf(os.Stderr, "matrix: %d of %d cells, %d wrong, %v\n", m.done, m.cells, m.wrong, time.Since(m.began).Round(time.Second))
 	}

@@ -384,7 +384,7 @@ func (c *cell) endsOnTime(requests map[store.ID]store.Request) {
 			if asked.IsZero() {
 				asked = s.arrived
 			}
-			if did.IsZero() && !s.done.IsZero() && s.failed == "" {
+			if did.IsZero() && !s.done.IsZero() && (s.failed == "" || s.failed == "ResourceNotFoundException") { // somebody, or a schedule, was quicker
 				did = s.done
 			}
 		}

@@ -29,17 +29,16 @@ import (
 
 // history is one life of the company, drawn from a seed. The goroutine that plays it is the only one that draws.
 type history struct {
-	seed    uint64
-	rnd     *rand.Rand
-	mood    mood
-	dir     string
-	net     *wire.Net
-	world   *sandbox.World
-	pol     *policy.Policy
-	wrote   []byte // the policy file
-	began   time.Time
-	logs    bytes.Buffer
-	records string // of requests about which something is wrong
+	seed  uint64
+	rnd   *rand.Rand
+	mood  mood
+	dir   string
+	net   *wire.Net
+	world *sandbox.World
+	pol   *policy.Policy
+	wrote []byte // the policy file
+	began time.Time
+	logs  bytes.Buffer
 
 	run     *flight
 	cur     atomic.Pointer[flight] // the same, for the twins' servers
@@ -137,7 +136,7 @@ func (h *history) fault(format string, args ...any) {
 	}
 }
 
-// record keeps the log of every request that something is wrong about, for whoever reads it.
+// record adds the log of every request that something is wrong about, as the program's clock has it.
 func (h *history) record() {
 	db, told := h.db(), map[string]bool{}
 	if db == nil {
@@ -150,7 +149,7 @@ func (h *history) record() {
 		}
 		told[id] = true
 		for _, e := range events {
-			h.records += fmt.Sprintf("%s  %s %s %s %s->%s %v\n", e.At.Sub(h.began).Round(time.Millisecond), id, e.Actor.Label(), e.Kind, e.From, e.To, e.Data)
+			h.steps = append(h.steps, fmt.Sprintf("  log of %s  %8s  %s %s %s->%s %v", id, e.At.Sub(h.began).Round(time.Millisecond), e.Actor.Label(), e.Kind, e.From, e.To, e.Data))
 		}
 	}
 }

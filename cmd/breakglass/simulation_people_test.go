@@ -97,6 +97,7 @@ func (h *history) approve() {
 
 // form presses a button that opens a form with one field, and sends that.
 func (h *history) form(p *sandbox.Person, r store.Request, button, label, value string) {
+	h.tidy(p)
 	if !h.click(p, r, button) {
 		return
 	}
@@ -104,6 +105,13 @@ func (h *history) form(p *sandbox.Person, r store.Request, button, label, value 
 	if h.send(p, label, value) {
 		h.acked(p, r.ID, button)
 	}
+}
+
+// tidy closes the forms that somebody left open.
+func (h *history) tidy(p *sandbox.Person) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	_ = h.world.Slack.As(p.Slack).In(h.channel()).CloseAll(ctx)
 }
 
 // send fills in the form that is open and sends it.
@@ -169,6 +177,7 @@ func (h *history) decideLonger() {
 			}
 		}
 		if h.chance(8) {
+			h.tidy(p)
 			if h.press(p, r, ref, "Deny") {
 				h.pass(time.Second)
 				if h.send(p, "Reason", "no longer") {
@@ -200,6 +209,7 @@ func (h *history) lockdown() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
+	h.tidy(p)
 	_, err := h.world.Slack.As(p.Slack).In(h.channel()).Command(ctx, line)
 	h.say("%s types %s: %v", p.Key, line, orOK(err))
 	if err != nil {

@@ -169,8 +169,8 @@ func (h *history) askFor(p *sandbox.Person, name string, shorter bool) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	h.tidy(p)
 	sp := h.world.Slack.As(p.Slack).In(h.channel())
-	_ = sp.CloseAll(ctx)
 	line := fmt.Sprintf("/breakglass %s %s %s", name, account, d)
 	_, err := sp.Command(ctx, line)
 	h.pass(2 * time.Second)

@@ -58,8 +58,10 @@ func (g *Guards) prove(ctx context.Context, account string, lasts time.Duration,
 
 // watchItEnd repeats the call until it is refused.
 func (g *Guards) watchItEnd(ctx context.Context, end time.Time, ask func(context.Context) error, say func(string)) error {
-	if err := sleep(ctx, max(end.Sub(g.c.now()), 0)); err != nil {
-		return fmt.Errorf("it was interrupted before the end of the session: %w", err)
+	for left := end.Sub(g.c.now()); left > 0; left = end.Sub(g.c.now()) {
+		if err := sleep(ctx, min(left, canaryLooks)); err != nil {
+			return fmt.Errorf("it was interrupted before the end of the session: %w", err)
+		}
 	}
 	last := error(nil)
 	for begun := time.Now(); time.Since(begun) < canaryWaits; {
