@@ -64,6 +64,16 @@ func (c *Change) Remove() (Access, error) {
 	return a, c.saveAccess(a)
 }
 
+// Claim takes the removal over where nobody has it and nobody wants the access: another session that needed it has ended meanwhile.
+func (c *Change) Claim() error {
+	a, known, err := c.Access(c.Request.Tuple())
+	if err != nil || !known || len(a.Live) > 0 || a.Removing != "" || a.Standing {
+		return err
+	}
+	a.Removing = c.Request.ID
+	return c.saveAccess(a)
+}
+
 // Forget ends the removal: absence was verified, or there was nothing of ours to remove. forced: nobody verified it, an operator vouched for it.
 // keep is until when credentials of the session may be valid: the guard's line stays so long. The row stays, with the time: a listing made
 // soon after may still show what was just removed, and that is nobody's standing access.

@@ -15,6 +15,7 @@
 //	  format                              "1"; any other value is refused by Open
 //	  store                               random identity of this file
 //	  next                                number of the next request, 8 bytes big endian
+//	  latest                              the latest time that was ever seen, unix nanoseconds, 8 bytes big endian
 //	requests   number                     Request
 //	due        unix-nanoseconds number    index; exactly one for each request that is not at its end
 //	open       number                     State; requests that are not at their end

@@ -11,6 +11,9 @@ func appendEvent(t tx, by By, e Event) error {
 		return err
 	}
 	e.Seq, e.At, e.Actor = seq, Moment(by.At), by.Actor
+	if err := seen(t, e.At); err != nil {
+		return err
+	}
 	if err := add(t, "events", u64(seq), e); err != nil {
 		return err
 	}
@@ -58,10 +61,39 @@ func (db *DB) EventsOf(id ID) (out []Event, err error) {
 	return out, err
 }
 
-// Latest is when the last line of the log was written; the zero time where there is none.
+// latest is where meta has the latest time that was ever seen, in unix nanoseconds. It is not that of the last line: somebody may set a clock back.
+const latest = "latest"
+
+func seen(t tx, at time.Time) error {
+	if n := at.UnixNano(); n > int64(fromU64(t.get("meta", []byte(latest)))) {
+		return t.put("meta", []byte(latest), u64(uint64(n)))
+	}
+	return nil
+}
+
+// Beat remembers that it was this late, while nothing else is written.
+func (db *DB) Beat(at time.Time) error {
+	return db.e.update(func(t tx) error { return seen(t, at) })
+}
+
+// Rebase takes an earlier time for right, with the line of the log that says so: nothing that was written may depend on the later one any more.
+func (db *DB) Rebase(by By, data map[string]string) error {
+	return db.change(by, func(t tx) error {
+		if err := t.put("meta", []byte(latest), u64(uint64(by.At.UnixNano()))); err != nil {
+			return err
+		}
+		return appendEvent(t, by, Event{Kind: EventFault, Data: data})
+	})
+}
+
+// Latest is the latest time that was ever seen; the zero time in a store nothing was ever written to.
 func (db *DB) Latest() (at time.Time, err error) {
 	err = db.e.view(func(t tx) error {
-		var bad error
+		if v := t.get("meta", []byte(latest)); v != nil {
+			at = time.Unix(0, int64(fromU64(v))).UTC()
+			return nil
+		}
+		var bad error // written by a version that did not keep it
 		t.scanBack("events", nil, func(k, v []byte) bool {
 			var e Event
 			bad = decode("events", k, v, &e)

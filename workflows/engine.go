@@ -99,6 +99,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	if _, err := c.AddFunc(reconcileEvery, func() { e.beginCensus() }); err != nil {
 		return fmt.Errorf("the reconciliation's schedule: %w", err)
 	}
+	if _, err := c.AddFunc(beatEvery, e.beat); err != nil {
+		return fmt.Errorf("the clock's schedule: %w", err)
+	}
 	c.Start()
 	defer e.close()
 	defer func() { <-c.Stop().Done() }()

@@ -146,7 +146,7 @@ func (e *Engine) grant(ctx context.Context, r store.Request) error {
 			r.Standing = true
 			if _, err := e.DB.Touch(e.by(), r.ID, store.Granting, func(c *store.Change) error {
 				c.Request.Standing = true
-				return nil
+				return errors.Join(c.Forget(false, time.Time{}), c.Want(true, false))
 			}); err != nil {
 				return err
 			}

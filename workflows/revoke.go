@@ -106,14 +106,51 @@ func (e *Engine) revoke(ctx context.Context, r store.Request) error {
 	case a.Removing != "":
 		return e.ended(r, map[string]string{"shared": string(a.Removing)})
 	}
+	if a.Removing == "" { // whoever it was left to has ended: no grant may come in between
+		if _, err := e.DB.Touch(e.by(), r.ID, store.Revoking, func(c *store.Change) error { return c.Claim() }); err != nil {
+			return err
+		}
+	}
 	refused := e.refuse(ctx, &r, a)
 	if r.Work.Absent.IsZero() {
+		meanwhile := e.refuseMeanwhile(ctx, r, refused)
 		gone, err := e.takeAway(ctx, &r)
+		refused = meanwhile()
 		if err != nil || !gone {
 			return err
 		}
 	}
 	return e.settle(ctx, r, a, refused)
+}
+
+// refusePause is between two tries to have the guard refuse while the removal goes on.
+const refusePause = time.Second
+
+// refuseMeanwhile goes on trying to have the guard refuse while the assignment is taken away. The function it returns ends that, and says what came of it.
+func (e *Engine) refuseMeanwhile(ctx context.Context, r store.Request, failed error) func() error {
+	if failed == nil {
+		return func() error { return nil }
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	result := make(chan error, 1)
+	go func() {
+		for err := failed; ; {
+			select {
+			case <-ctx.Done():
+				result <- err
+				return
+			case <-time.After(refusePause):
+			}
+			if err = e.writeGuard(ctx, r.Tuple()); err == nil {
+				result <- nil
+				return
+			}
+		}
+	}()
+	return func() error {
+		cancel()
+		return <-result
+	}
 }
 
 // dueOf is when the access of a request should have been gone.

@@ -67,10 +67,47 @@ func (s *steady) now() time.Time {
 	return at
 }
 
+// accept takes the machine's clock for right, although it is behind.
+func (s *steady) accept() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last, s.seen, s.back = s.wall(), time.Now(), false
+	return s.last
+}
+
 // isBack says whether the machine's clock is behind what was seen before.
 func (s *steady) isBack() bool {
 	s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.back
+}
+
+// beatEvery is how often the store remembers how late it is, so that a machine whose clock was set back while the bot was down, or which was killed,
+// makes no session longer than that.
+const beatEvery = "@every 30s"
+
+// beat does so, and rights the clock: one that was ahead for a while and was then put right would keep everybody out for ever. It is taken for right once
+// nobody may have access, since then nothing could last longer by it.
+func (e *Engine) beat() {
+	if e.clock.isBack() {
+		e.rebase()
+	}
+	if err := e.DB.Beat(e.now()); err != nil {
+		e.broken("remember the time", err)
+	}
+}
+
+func (e *Engine) rebase() {
+	counts, err := e.DB.Tally()
+	if err != nil || counts[store.Granting]+counts[store.Active]+counts[store.Revoking] > 0 {
+		return
+	}
+	was := e.now()
+	at := e.clock.accept()
+	e.Log.Warn("nobody has access, so the machine's clock is taken for right", "clock", at, "was", was)
+	data := map[string]string{"clock": "taken for right", "was": was.UTC().Format(time.RFC3339)}
+	if err := e.DB.Rebase(store.By{Actor: store.Bot(), At: store.Moment(at)}, data); err != nil {
+		e.broken("remember that the clock was taken for right", err)
+	}
 }

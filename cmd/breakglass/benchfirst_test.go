@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"breakglass/deploy/sandbox"
@@ -80,5 +81,46 @@ func (o *office) overdue(b *testing.B, path string) {
 	o.world.AWS.Assign(who.AWS, sandbox.ProdWealth, r.PermissionSet)
 	if err := db.Close(); err != nil {
 		b.Fatal(err)
+	}
+}
+
+// TestFirstRevocation starts the program in a bubble with one session overdue, in the last of the permission sets by name: what the bubble's clock shows is what
+// AWS's answers take, 30 ms each, and our waiting for its quotas; the processor's part is BenchmarkFirstRevocation's.
+func TestFirstRevocation(t *testing.T) {
+	simulationEnvironment(t)
+	for _, o := range []struct {
+		name string
+		size townSize
+	}{{"Forge", townSize{people: 60, sets: 6}}, {"45 accounts, 30 sets, 350 people", grownUp()}} {
+		t.Run(o.name, func(t *testing.T) {
+			dir := fastDir(t)
+			synctest.Test(t, func(t *testing.T) {
+				w := newTown(t, dir, o.size, awstwin.Config{})
+				defer w.demolish()
+				w.world.AWS.SetDelay(oneTrip)
+				w.sets = w.sets[len(w.sets)-1:]
+				m := w.seedMany(1, time.Minute, 0)
+				time.Sleep(time.Until(m.first) + time.Hour)
+				w.forget()
+				w.launch(false)
+				var asked time.Time
+				w.await("the removal on the wire", time.Minute, func() bool {
+					for _, c := range w.since(w.run.began) {
+						if c.op == "DeleteAccountAssignment" {
+							asked = c.at
+							return true
+						}
+					}
+					return false
+				})
+				took := asked.Sub(w.run.began)
+				t.Logf("%v from the start to the wire\n%s", took, w.journey(w.run.began, asked))
+				if took > time.Second {
+					t.Errorf("the first removal is on the wire %v after the start: a second is promised", took)
+				}
+				w.open()
+				time.Sleep(time.Minute) // the names of the sets are read to their end, whatever becomes of the program
+			})
+		})
 	}
 }

@@ -268,12 +268,12 @@ var (
 	requestID = regexp.MustCompile(`BG-\d+`)
 	dateToken = regexp.MustCompile(`<!date[^>]*>`)
 	number    = regexp.MustCompile(`\b\d+\b`)
-	deeds     = regexp.MustCompile(`(what was done|read again): .*`)
+	trailRead = regexp.MustCompile(`(what was done|read again): .*`)
 )
 
 // said is what a text says without what differs from life to life: times, counts, and what people tried meanwhile. Requests keep their numbers.
 func said(text string) string {
-	text = deeds.ReplaceAllString(dateToken.ReplaceAllString(text, "(time)"), "$1: (deeds)")
+	text = trailRead.ReplaceAllString(dateToken.ReplaceAllString(text, "(time)"), "$1: (deeds)")
 	ids := requestID.FindAllString(text, -1)
 	text = number.ReplaceAllString(text, "#")
 	for _, id := range ids {

@@ -306,11 +306,11 @@ func (h *history) said(db *store.DB) {
 			if ok && name == "platform-support" && strings.HasPrefix(id, "BG-") {
 				heads[store.ID(id)]++
 			} else {
-				note(place{channel, "", m.Text})
+				note(place{channel, "", m.PlainText()})
 			}
 			for _, reply := range h.world.Slack.Thread(channel, m.TS) {
 				if reply.TS != m.TS && !reply.Ephemeral() {
-					note(place{channel, m.TS, reply.Text})
+					note(place{channel, m.TS, reply.PlainText()})
 				}
 			}
 		}

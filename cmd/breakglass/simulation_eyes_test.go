@@ -95,7 +95,7 @@ func (h *history) notice(open []store.Request) {
 func (h *history) real(r store.Request, what string, at time.Time) time.Time {
 	s, known := h.sights[string(r.ID)+" "+what]
 	if !known {
-		s = sight{h.looked, time.Now()}
+		s.seen = time.Now()
 	}
 	return h.clock.real(at, s.since, s.seen)
 }
@@ -124,6 +124,9 @@ func (h *history) allow(due time.Time, account string) time.Time {
 	for again := true; again; {
 		again = false
 		for _, p := range h.pauses {
+			if p.guard && account != "" {
+				continue // the deletion does not wait for the guard
+			}
 			if p.from.Before(at.Add(onWire)) && p.to.After(at) {
 				at, again = p.to.Add(answerPatience), true
 			}

@@ -56,7 +56,7 @@ func (h *history) drawPolicy() error {
 	}
 	set("requests", "expire", "10m", "30m", "1h")
 	set("requests", "remind", "[5m]", "[1m, 4m]", "[]")
-	set("report", "settle", "1m", "10m", "15m")
+	set("report", "settle", "6m", "10m", "15m") // longer than what passes between two looks, so that none is missed
 	set("report", "again", "[20m]", "[]", "[30m, 1h]")
 	if err != nil {
 		return err

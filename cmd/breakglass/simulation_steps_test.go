@@ -11,7 +11,7 @@ import (
 	"breakglass/workflows/policy"
 )
 
-// What can happen in a history. To add something: a line in deeds, and a function that does it and says so.
+// What can happen in a history. To add something: a line in simulationDeeds, and a function that does it and says so.
 
 // mood makes some things likelier: what is rare by chance alone, as a kill just after AWS made an assignment, is what the product is built for.
 type mood struct {
@@ -38,7 +38,7 @@ type deed struct {
 	do     func(*history)
 }
 
-func deeds() []deed {
+func simulationDeeds() []deed {
 	return []deed{
 		{"ask", 5, (*history).ask},
 		{"case", 6, (*history).wholeCase},
@@ -67,7 +67,7 @@ func deeds() []deed {
 
 // deed draws one and does it, and lets some time pass.
 func (h *history) deed() {
-	all, sum := deeds(), 0
+	all, sum := simulationDeeds(), 0
 	for i := range all {
 		all[i].weight *= max(1, h.mood.more[all[i].name])
 		sum += all[i].weight

@@ -47,12 +47,13 @@ const (
 type pause struct {
 	from, to time.Time
 	why      string
+	guard    bool // only IAM failed: what was due in a guard comes with the next try
 }
 
 func (h *history) suspend(from, to time.Time, why string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.pauses = append(h.pauses, pause{from, to, why})
+	h.pauses = append(h.pauses, pause{from: from, to: to, why: why})
 }
 
 // spring takes the trap that waits for this call. While Slack or AWS is away it is left: the twins would keep the fault for a later call.
@@ -117,6 +118,11 @@ func (h *history) awsWire(twin http.Handler) http.Handler {
 				h.world.AWS.HangNext(service, op)
 			}
 		default:
+			if strings.Contains(op, "PolicyVersion") {
+				h.mu.Lock()
+				h.pauses = append(h.pauses, pause{from: time.Now(), to: time.Now().Add(time.Second), why: op + " " + t.how, guard: true})
+				h.mu.Unlock()
+			}
 			h.world.AWS.FailNext(service, op, t.how, 1)
 		}
 		twin.ServeHTTP(w, r)
