@@ -196,8 +196,10 @@ func cardButtons(r store.Request, room time.Duration) []*slack.ButtonBlockElemen
 	switch r.State {
 	case store.Pending:
 		bs = append(decisionButtons(r), button(actionCancel, "Cancel request", r.ID, "Cancel request "+string(r.ID)))
+	case store.Approved:
+		bs = append(bs, revokeButton(r))
 	case store.Granting:
-		bs = append(bs, endButton(r))
+		bs = append(bs, endButton(r), revokeButton(r))
 	case store.Active:
 		bs = append(sessionButtons(r, room), revokeButton(r))
 	}
@@ -231,7 +233,10 @@ func decisionButtons(r store.Request) []*slack.ButtonBlockElement {
 func endButton(r store.Request) *slack.ButtonBlockElement {
 	b := button(actionEnd, "End now", r.ID, fmt.Sprintf("End %s on %s now", r.ID, label(r))).WithStyle(slack.StyleDanger)
 	text := fmt.Sprintf("Access to %s is taken away at once. Asking again takes a new request.", label(r))
-	if r.Group != "" {
+	switch {
+	case r.State == store.Approved:
+		text = fmt.Sprintf("%s is stopped before it is opened. Asking again takes a new request.", r.ID)
+	case r.Group != "":
 		text = fmt.Sprintf("Membership of %s is taken away at once. %s", label(r), slowRemoval)
 	}
 	b.Confirm = confirm("End "+string(r.ID)+" now?", text, "End now")

@@ -230,11 +230,10 @@ func (h *Handlers) end(ctx context.Context, c slack.SlashCommand, words []string
 		if err != nil {
 			return sorry(h.sentence("read a request", err))
 		}
-		if why := notRunning(r); why != "" {
+		if why := notEndable(r); why != "" {
 			return sorry(why)
 		}
-		return h.handIn(ctx, c, store.Click{Kind: store.ClickEnd, Request: id},
-			fmt.Sprintf("%s is being ended. Its thread says when the access is gone.", id))
+		return h.endOne(ctx, c, r)
 	}
 	mine, err := h.running(c.UserID)
 	if err != nil {
@@ -244,8 +243,7 @@ func (h *Handlers) end(ctx context.Context, c slack.SlashCommand, words []string
 	case 0:
 		return sorry("You have no running session.")
 	case 1:
-		return h.handIn(ctx, c, store.Click{Kind: store.ClickEnd, Request: mine[0].ID},
-			fmt.Sprintf("%s is being ended. Its thread says when the access is gone.", mine[0].ID))
+		return h.endOne(ctx, c, mine[0])
 	}
 	blocks := []slack.Block{note("You have several sessions. Which one?")}
 	for _, r := range mine {
@@ -254,12 +252,21 @@ func (h *Handlers) end(ctx context.Context, c slack.SlashCommand, words []string
 	return privately("You have several sessions. Which one?", blocks...)
 }
 
-// running are somebody's sessions.
+// endOne hands in the end of a session, or of one that is about to be opened.
+func (h *Handlers) endOne(ctx context.Context, c slack.SlashCommand, r store.Request) *private {
+	done := fmt.Sprintf("%s is being ended. Its thread says when the access is gone.", r.ID)
+	if r.State == store.Approved {
+		done = fmt.Sprintf("%s is being stopped before it is opened. Its thread says when that is done.", r.ID)
+	}
+	return h.handIn(ctx, c, store.Click{Kind: store.ClickEnd, Request: r.ID}, done)
+}
+
+// running are somebody's sessions, and those about to be opened.
 func (h *Handlers) running(slackID string) (mine []store.Request, err error) {
 	open, err := h.book.Open()
 	user := h.userOf(slackID)
 	for _, r := range open {
-		if own(r, slackID, user) && notRunning(r) == "" {
+		if own(r, slackID, user) && notEndable(r) == "" {
 			mine = append(mine, r)
 		}
 	}

@@ -67,7 +67,7 @@ func pass(r store.Request, f setting) message {
 		w = w.say("\n").link(link, "Open the AWS console").say(" or ").link(f.portal, "the access portal").say(".")
 	}
 	blocks := []slack.Block{header(string(r.ID) + ": you are in"), paragraph(w)}
-	for _, s := range guide(r, f) {
+	for _, s := range append(anew(r), guide(r, f)...) {
 		blocks = append(blocks, paragraph(say(s.say)))
 		if len(s.lines) > 0 {
 			blocks = append(blocks, listing(s.lines...))
@@ -113,6 +113,11 @@ func result(r store.Request, why string) message {
 	case store.Cancelled:
 		w = w.say(" was cancelled.")
 	default:
+		if stopped(r) {
+			w = words{}.bold(string(r.ID)).say(": nothing comes of your request for ").access(r).say(". ").more(failed(r, why))
+			more = wholeWhy(or(why, whyFailed(r)))
+			break
+		}
 		w = w.say(" failed: ").say(reasonOf(or(why, whyFailed(r)))).say(" Nothing was left behind.")
 	}
 	return message{

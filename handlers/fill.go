@@ -86,12 +86,6 @@ func (h *Handlers) filledView(ctx context.Context, c clicker, d draft) *slack.Mo
 	return formView(o, d)
 }
 
-func nothingOffered(o offering) string {
-	return fmt.Sprintf("There is nothing you may ask for: no scenario of the policy is open to %s (%s). "+
-		"If that is wrong, ask whoever runs Identity Center to put you into the right group, or whoever keeps the policy.",
-		oneLine(o.person.Label(), limitName), oneLine(o.principal.Email, limitName))
-}
-
 // offering is what somebody may ask for. An answer of the last minute will do: it fills forms and decides nothing.
 func (h *Handlers) offering(ctx context.Context, slackID, team string) (offering, error) {
 	p := h.policy()
@@ -109,7 +103,7 @@ func (h *Handlers) offering(ctx context.Context, slackID, team string) (offering
 		return offering{}, noAnswer("AWS Identity Center did not say which groups you are in, so nothing can be offered. Try again in a minute.",
 			errors.New("the directory answered without groups"))
 	}
-	o := offering{principal: principal, person: person, scenarios: openTo(p, who(principal)), policy: p}
+	o := offeringOf(p, principal, person)
 	h.offers.put(slackID, o)
 	return o, nil
 }

@@ -25,57 +25,6 @@ const actionRetry = "retry"
 
 const lookingUp = "Looking up what you may ask for… You can write the reason meanwhile."
 
-// offering is what one person may ask for, as the directory said a moment ago. It points into the policy rather than copying from it: many of
-// them are remembered, and a policy can have hundreds of accounts in each of its scenarios.
-type offering struct {
-	principal store.Principal
-	person    store.Person
-	scenarios []*policy.Scenario
-	policy    *policy.Policy // that it was made from
-	lock      lock           // as it was when the form was drawn; never remembered
-}
-
-// who is a principal as the policy sees them.
-func who(p store.Principal) policy.Person {
-	return policy.Person{
-		UserID: p.UserID, UserName: p.UserName, Email: p.Email, DisplayName: p.DisplayName,
-		Enabled: p.Enabled, ManagerID: p.ManagerID, Groups: p.Groups,
-	}
-}
-
-// openTo are the scenarios a person is eligible for, in the order of the policy. Those that ask for what is not built yet are among them,
-// so that whoever looks for one learns why it cannot be had, rather than wondering.
-func openTo(p *policy.Policy, w policy.Person) []*policy.Scenario {
-	var out []*policy.Scenario
-	for i := range p.Scenarios {
-		s := &p.Scenarios[i]
-		if slices.ContainsFunc(s.Eligible, func(set string) bool { return p.In(set, w) }) {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
-func accountsOf(p *policy.Policy, s *policy.Scenario) []policy.Account {
-	var out []policy.Account
-	for _, name := range s.Accounts {
-		if a, ok := p.Account(name); ok {
-			out = append(out, a)
-		}
-	}
-	return out
-}
-
-// scenario is the one of that name, nil where it is not offered.
-func (o offering) scenario(name string) *policy.Scenario {
-	for _, s := range o.scenarios {
-		if s.Name == name {
-			return s
-		}
-	}
-	return nil
-}
-
 func accountNamed(all []policy.Account, name string) (policy.Account, bool) {
 	for _, a := range all {
 		if a.Name == name {
@@ -135,16 +84,13 @@ func formView(o offering, d draft) *slack.ModalViewRequest {
 	blocks := o.lock.banner()
 	s := o.scenario(d.Scenario)
 	if d.Scenario != "" && s == nil {
-		blocks = append(blocks, note(o.policy.MayRequest(d.Scenario, d.Account, 0, who(o.principal)).Why))
+		blocks = append(blocks, note(o.whyNot(d.Scenario, d.Account).Why))
 		d.Scenario = ""
 	}
 	blocks = append(blocks, scenarioInput(o, s))
-	switch {
-	case s == nil:
+	if s == nil {
 		blocks = append(blocks, reasonInput(d), ticketInput(policy.TicketRule{}))
-	case o.policy.Unbuilt(*s) != "": // what cannot be sent is not asked for; the reason stays, for the next choice
-		blocks = append(blocks, slack.NewContextBlock("terms", plain(terms(o, s), limitField)), reasonInput(d))
-	default:
+	} else {
 		blocks = append(blocks, chosenFields(o, s, &d)...)
 		blocks = append(blocks, reasonInput(d), ticketInput(s.Ticket))
 		blocks = append(blocks, askInputs(s.Ask)...)
@@ -156,15 +102,15 @@ func formView(o offering, d draft) *slack.ModalViewRequest {
 
 // chosenFields are what follows from the scenario: its terms, the account, its region, the duration.
 func chosenFields(o offering, s *policy.Scenario, d *draft) []slack.Block {
-	accounts := accountsOf(o.policy, s)
+	accounts := o.accounts(s)
 	if len(accounts) == 1 {
 		d.Account = accounts[0].Name
 	}
 	account, picked := accountNamed(accounts, d.Account)
-	blocks := []slack.Block{slack.NewContextBlock("terms", plain(terms(o, s), limitField))}
+	blocks := []slack.Block{slack.NewContextBlock("terms", plain(terms(o.policy, s), limitField))}
 	if len(accounts) > 0 {
 		if d.Account != "" && !picked {
-			blocks = append(blocks, note(fmt.Sprintf("%s is not opened by this scenario.", oneLine(d.Account, limitName))))
+			blocks = append(blocks, note(notThere(o, s, d.Account)))
 		}
 		blocks = append(blocks, accountInput(s, accounts, account, picked))
 	}
@@ -177,16 +123,17 @@ func chosenFields(o offering, s *policy.Scenario, d *draft) []slack.Block {
 	return blocks
 }
 
-// terms says what it takes; for what cannot be had, why not, in the policy's own words.
-func terms(o offering, s *policy.Scenario) string {
-	account := ""
-	if len(s.Accounts) > 0 {
-		account = s.Accounts[0]
+// notThere says why an account that was named cannot be chosen.
+func notThere(o offering, s *policy.Scenario, account string) string {
+	if slices.Contains(s.Accounts, account) {
+		return o.whyNot(s.Name, account).Why
 	}
-	if v := o.policy.MayRequest(s.Name, account, o.policy.DefaultDuration(*s), who(o.principal)); !v.OK {
-		return v.Why
-	}
-	return fmt.Sprintf("Tier %d: %s.%s", s.Tier, approvalWords(s.Approval), kindTerms(o.policy, s))
+	return fmt.Sprintf("%s is not opened by this scenario.", oneLine(account, limitName))
+}
+
+// terms says what it takes.
+func terms(p *policy.Policy, s *policy.Scenario) string {
+	return fmt.Sprintf("Tier %d: %s.%s", s.Tier, approvalWords(s.Approval), kindTerms(p, s))
 }
 
 // kindTerms says what comes along, and what somebody has to know of this kind of grant before they ask for it.
@@ -218,11 +165,11 @@ func kindTerms(p *policy.Policy, s *policy.Scenario) string {
 func scenarioInput(o offering, chosen *policy.Scenario) slack.Block {
 	sel := &slack.SelectBlockElement{ActionID: formPrefix + fieldScenario, Placeholder: plain("What you need to do", 150)}
 	if chosen != nil {
-		sel.InitialOption = scenarioOption(o.policy, chosen, len(o.scenarios) <= mostOptions)
+		sel.InitialOption = scenarioOption(chosen, len(o.scenarios) <= mostOptions)
 	}
 	all := make([]*slack.OptionBlockObject, 0, len(o.scenarios))
 	for _, s := range o.scenarios {
-		all = append(all, scenarioOption(o.policy, s, true))
+		all = append(all, scenarioOption(s, true))
 	}
 	choices(sel, all)
 	return slack.NewInputBlock(fieldScenario, plain("Scenario", limitField), nil, sel).WithDispatchAction(true)

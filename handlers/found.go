@@ -159,8 +159,26 @@ func (w words) whose(n store.Notice) words {
 	return w
 }
 
-// shellsEnded is how many open shells were ended with a session, in a sentence; "" for none.
+// shellsEnded is how many open shells were ended with a session, and that others may still be open where nobody could look; "" for neither.
 func shellsEnded(n store.Notice, r store.Request) string {
+	s := shellsCounted(n, r)
+	if unseen := unseenShells(n, r); unseen != "" {
+		s += " " + unseen
+	}
+	return s
+}
+
+// unseenShells says where and why open shells could not be looked for. A shell outlives the credentials it was opened with.
+func unseenShells(n store.Notice, r store.Request) string {
+	why := or(n.Data["no_look"], r.Ends.NoLook)
+	if why == "" {
+		return ""
+	}
+	return "Open shells (SSM sessions) could not be looked for everywhere, so some may still be open: " + reasonOf(why) +
+		" Look for them in Session Manager, and end them there."
+}
+
+func shellsCounted(n store.Notice, r store.Request) string {
 	k := r.Ends.Shells
 	if s := strings.TrimSpace(n.Data["shells"]); s != "" {
 		if _, err := fmt.Sscan(s, &k); err != nil {

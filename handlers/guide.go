@@ -20,6 +20,9 @@ const (
 // rdsRole is the role through which databases are reached, where the scenario lets a session go on to assume it.
 const rdsRole = "developer-rds-access"
 
+// ssoSession is the section of ~/.aws/config that the profiles of all requests sign in by.
+const ssoSession = "breakglass"
+
 // rdsBundle are the certificates of RDS in all Regions. Source: RDS user guide, "Using SSL/TLS to encrypt a connection".
 const rdsBundle = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem"
 
@@ -94,22 +97,44 @@ func isRegion(s string) bool {
 // the permission set's name, not that of the role it makes. Source: AWS CLI user guide, "IAM Identity Center".
 func profile(r store.Request, f setting) []step {
 	p := shellQuote(profileName(r))
+	enter := step{say: "Then sign in:", lines: []string{"aws sso login --profile " + p, "aws sts get-caller-identity --profile " + p}}
+	if r.Ends.Anew { // they have signed in by then
+		enter = step{say: "Then see that it works:", lines: enter.lines[1:]}
+	}
 	return []step{{
 		say: "Add this to ~/.aws/config:",
 		lines: []string{
-			"[sso-session breakglass]",
+			"[sso-session " + ssoSession + "]",
 			"sso_start_url = " + oneLine(f.portal, 500),
 			"sso_region = " + oneLine(f.ssoRegion, 40),
 			"sso_registration_scopes = sso:account:access",
 			"[profile " + profileName(r) + "]",
-			"sso_session = breakglass",
+			"sso_session = " + ssoSession,
 			"sso_account_id = " + oneLine(r.Account.ID, 20),
 			"sso_role_name = " + oneLine(r.PermissionSet, limitName),
 			"region = " + regionOf(r),
 		},
-	}, {
-		say:   "Then sign in:",
-		lines: []string{"aws sso login --profile " + p, "aws sts get-caller-identity --profile " + p},
+	}, enter}
+}
+
+// anew says how to get credentials that are not refused, where the guard refuses those of an earlier session. aws sso logout takes no session or
+// profile: it drops the tokens and the temporary credentials of all of them. Source: AWS CLI reference, sso logout and sso login.
+func anew(r store.Request) []step {
+	const refused = "Sign in anew first: credentials from an earlier session are refused, however long they say they last."
+	switch {
+	case !r.Ends.Anew || r.Group != "":
+		return nil
+	case r.Role != "":
+		return []step{{say: refused + " Take on the role anew, as below, also in shells that have its credentials already."}}
+	}
+	portal := step{say: refused + " In the browser, sign out of the access portal and in again, and open the console from there."}
+	if r.Guide == guideConsole {
+		return []step{portal}
+	}
+	return []step{portal, {
+		say: "With the CLI, sign out and in again; this signs out all profiles that sign in by the portal. If ~/.aws/config has no [sso-session " + ssoSession +
+			"] yet, add what stands below before.",
+		lines: []string{"aws sso logout", "aws sso login --sso-session " + ssoSession},
 	}}
 }
 

@@ -114,13 +114,16 @@ func homeBlocks(open []store.Request, slackID, userID string, s scene) []slack.B
 	for _, r := range o.waiting {
 		if own(r, slackID, userID) {
 			asked = append(asked, r)
-		} else if awaits(r, slackID, userID) {
+		} else if awaits(r, r.Decisions, slackID, userID) {
 			decide = append(decide, r)
 		}
 	}
-	blocks = append(blocks, part("Needs your decision", decide, mostDecide, "", func(r store.Request) []slack.Block {
-		return append(decisionText(r), actions(decisionButtons(r)...))
-	})...)
+	for _, r := range o.others { // of a session that runs, more time may be asked for
+		if _, x := r.Extending(); x != nil && x.State == store.ExtensionAsked && !x.NoWord && awaits(r, x.Decisions, slackID, userID) {
+			decide = append(decide, r)
+		}
+	}
+	blocks = append(blocks, part("Needs your decision", decide, mostDecide, "", toDecide)...)
 	blocks = append(blocks, part("Your sessions", o.mine, mostMine, "You have no running session.", func(r store.Request) []slack.Block {
 		return withButtons(r, sessionLine(r), s.buttons(r))
 	})...)
@@ -131,11 +134,26 @@ func homeBlocks(open []store.Request, slackID, userID string, s scene) []slack.B
 	return append(blocks, everyone(o.mine, o.others)...)
 }
 
-// awaits says whether somebody was asked for their word and has not given it.
-func awaits(r store.Request, slackID, userID string) bool {
+// awaits says whether somebody was asked for their word and has not given it: on the request, or on an extension of it.
+func awaits(r store.Request, given []store.Decision, slackID, userID string) bool {
 	same := func(p store.Person) bool { return p.SlackID == slackID || userID != "" && p.UserID == userID }
 	return slices.ContainsFunc(r.Asked, same) &&
-		!slices.ContainsFunc(r.Decisions, func(d store.Decision) bool { return same(d.By) })
+		!slices.ContainsFunc(given, func(d store.Decision) bool { return same(d.By) })
+}
+
+// toDecide is a request, or the extension of a session, with the buttons that decide it.
+func toDecide(r store.Request) []slack.Block {
+	n, x := r.Extending()
+	if r.State == store.Pending || x == nil {
+		return append(decisionText(r), actions(decisionButtons(r)...))
+	}
+	w := words{}.bold(string(r.ID)).say(" ").who(r.Requester).say(asks(*x)).bold(sayDuration(x.By)+" more").say(" of ").their(title(r), limitName).where(r).
+		say(", until ").date(x.Until, dateForm).say(".")
+	blocks := []slack.Block{paragraph(w)}
+	if x.Reason != "" {
+		blocks = append(blocks, quoted(x.Reason, limitReason))
+	}
+	return append(blocks, actions(extensionButtons(r, n, *x)...))
 }
 
 func decisionText(r store.Request) []slack.Block {

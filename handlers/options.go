@@ -29,18 +29,15 @@ func option(text, value string) *slack.OptionBlockObject {
 }
 
 // scenarioOption has its terms below the title only where the list does not travel in an acknowledgement.
-func scenarioOption(p *policy.Policy, s *policy.Scenario, described bool) *slack.OptionBlockObject {
+func scenarioOption(s *policy.Scenario, described bool) *slack.OptionBlockObject {
 	o := option(s.Title, s.Name)
 	if described {
-		o.Description = plain(tierLine(p, s), limitButton)
+		o.Description = plain(tierLine(s), limitButton)
 	}
 	return o
 }
 
-func tierLine(p *policy.Policy, s *policy.Scenario) string {
-	if p.Unbuilt(*s) != "" {
-		return fmt.Sprintf("Tier %d, not offered yet", s.Tier)
-	}
+func tierLine(s *policy.Scenario) string {
 	line := fmt.Sprintf("Tier %d", s.Tier)
 	if s.Approval.None {
 		line += ", no approval"
@@ -90,10 +87,10 @@ func (h *Handlers) suggest(ctx context.Context, in *slack.InteractionCallback) *
 	}
 	switch field {
 	case fieldScenario:
-		return bounded(searchScenarios(p, o.scenarios, query))
+		return bounded(searchScenarios(o.scenarios, query))
 	case fieldAccount:
 		if s := o.scenario(following); s != nil {
-			return bounded(searchAccounts(accountsOf(p, s), query))
+			return bounded(searchAccounts(o.accounts(s), query))
 		}
 	}
 	return bounded(nil)
@@ -170,11 +167,11 @@ func searchAccounts(all []policy.Account, query string) []*slack.OptionBlockObje
 	return out
 }
 
-func searchScenarios(p *policy.Policy, all []*policy.Scenario, query string) []*slack.OptionBlockObject {
+func searchScenarios(all []*policy.Scenario, query string) []*slack.OptionBlockObject {
 	found := search(all, query, func(s *policy.Scenario) []string { return []string{s.Name, s.Title} })
 	var out []*slack.OptionBlockObject
 	for _, s := range found[:min(len(found), mostOptions)] {
-		out = append(out, scenarioOption(p, s, false))
+		out = append(out, scenarioOption(s, false))
 	}
 	return out
 }

@@ -96,6 +96,22 @@ func reached(r store.Request) string {
 	return oldCredentials + "permission set. " + openConnections
 }
 
+// unrefused says of a running session that its guard has no line for it, where it was opened all the same; it is a clause. Without a guard by the
+// policy or the operator that is said when it is asked for.
+func unrefused(r store.Request) string {
+	if r.State != store.Active || r.Ends.Guard || !r.Ends.Full && !r.Ends.Unguarded {
+		return ""
+	}
+	s := "IAM will not refuse it after its end"
+	if !r.Ends.Full {
+		s += " until its guard is written"
+	}
+	if r.Ends.Schedules {
+		return s + ": a schedule in AWS and the bot take it away"
+	}
+	return s + ": the bot alone takes it away"
+}
+
 // endsLine is the shortest form of it, for the card: which ends the session has, and why not all.
 func endsLine(r store.Request) string {
 	if r.State != store.Active && r.State != store.Revoking {

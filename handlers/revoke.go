@@ -22,7 +22,7 @@ func (h *Handlers) openRevoke(ctx context.Context, in *slack.InteractionCallback
 	if !ok {
 		return nil
 	}
-	if why := notRunning(r); why != "" {
+	if why := notEndable(r); why != "" {
 		h.tell(clickerOf(in), in, why)
 		return nil
 	}
@@ -37,10 +37,30 @@ func notRunning(r store.Request) string {
 	return fmt.Sprintf("%s is not a running session: it stands at “%s”.", r.ID, strings.ToLower(standing(r)))
 }
 
+// notEndable says why there is nothing to end; "" where there is a session, or one that is about to be opened.
+func notEndable(r store.Request) string {
+	if r.State == store.Approved {
+		return ""
+	}
+	return notRunning(r)
+}
+
 func revokeView(r store.Request, s slip) *slack.ModalViewRequest {
 	in := slack.NewPlainTextInputBlockElement(plain("What they and the reviewers should know", 150), formPrefix+fieldReason).
 		WithMultiline(true).WithMaxLength(mostTyped)
 	in.FocusOnLoad = true
+	v := modal("Revoke "+string(r.ID), "Revoke", callbackRevoke, append(revokeTerms(r),
+		slack.NewInputBlock(fieldReason, plain("Reason", limitField), plain("It goes into the thread, to whoever asked for it, and into the log.", limitField), in)))
+	v.PrivateMetadata = s.metadata()
+	return v
+}
+
+// revokeTerms says what is taken away and what that does not reach; of what is not open yet, nothing is left.
+func revokeTerms(r store.Request) []slack.Block {
+	if r.State == store.Approved {
+		return []slack.Block{paragraph(words{}.who(r.Requester).say(" is about to get ").grant(r).say(" for " + sayDuration(r.Duration) +
+			". Revoke stops it before it is opened, or takes it away at once if it is open by then; it cannot be undone, and asking again takes a new request."))}
+	}
 	w := words{}.who(r.Requester).say(" has ").grant(r)
 	if !r.ExpiresAt.IsZero() {
 		w = w.say(" until ").date(r.ExpiresAt, dateForm)
@@ -49,12 +69,7 @@ func revokeView(r store.Request, s slip) *slack.ModalViewRequest {
 	if first := firstRefused(r); first != "" {
 		w = w.say(" " + first)
 	}
-	v := modal("Revoke "+string(r.ID), "Revoke", callbackRevoke, []slack.Block{
-		paragraph(w), small(reached(r)),
-		slack.NewInputBlock(fieldReason, plain("Reason", limitField), plain("It goes into the thread, to whoever has the session, and into the log.", limitField), in),
-	})
-	v.PrivateMetadata = s.metadata()
-	return v
+	return []slack.Block{paragraph(w), small(reached(r))}
 }
 
 func (h *Handlers) submitRevoke(ctx context.Context, in *slack.InteractionCallback, delivery string) *slack.ViewSubmissionResponse {
@@ -63,8 +78,8 @@ func (h *Handlers) submitRevoke(ctx context.Context, in *slack.InteractionCallba
 		return faultAt(in.View, fieldReason, "Say why: whoever has the session is told.")
 	}
 	if s, ok := readSlip(in.View.PrivateMetadata); ok {
-		if r, err := h.book.Request(s.Request); err == nil && notRunning(r) != "" {
-			return faultAt(in.View, fieldReason, notRunning(r))
+		if r, err := h.book.Request(s.Request); err == nil && notEndable(r) != "" {
+			return faultAt(in.View, fieldReason, notEndable(r))
 		}
 	}
 	return h.submitSmall(ctx, in, delivery, fieldReason, store.Click{Kind: store.ClickRevoke, Text: reason})

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -34,6 +35,9 @@ func standing(r store.Request) string {
 	case store.Expired:
 		return "Expired"
 	case store.Failed:
+		if stopped(r) {
+			return "Stopped"
+		}
 		return "Failed"
 	}
 	return oneLine(string(r.State), limitName)
@@ -51,6 +55,9 @@ func status(r store.Request, f setting) []slack.Block {
 		w = approvedBy(r).say(" Access is being opened.")
 	case store.Active:
 		w = approvedBy(r).say(" Access is open until ").date(r.ExpiresAt, dateForm).say(".").extending(r)
+		if s := unrefused(r); s != "" {
+			w = w.say(" " + s + ".")
+		}
 	case store.Revoking:
 		w = say("Access is being taken away: ").ending(r.End).say(".")
 		if !r.Work.Announced.IsZero() {
@@ -65,12 +72,34 @@ func status(r store.Request, f setting) []slack.Block {
 	case store.Expired:
 		w = say("Nobody decided in time").on(r.ClosedAt).say(". Nothing was opened.")
 	case store.Failed:
-		w = say("Access could not be opened: ").say(reasonOf(whyFailed(r))).say(" Nothing was left behind.")
+		w = failed(r, "")
 	}
 	if owesTicket(r) {
 		w = w.say("\nA ticket is owed, due by ").date(r.TicketBy, dateForm).say(".")
 	}
 	return []slack.Block{paragraph(w)}
+}
+
+// stopped says whether somebody ended a request before it was opened. What could not be opened is ended by the bot.
+func stopped(r store.Request) bool {
+	return r.State == store.Failed && (r.End.By.Who == store.APerson || r.End.By.Who == store.AnOfficer)
+}
+
+// failed says why a request brought no access although it had its word. Whoever stopped it is named in the reason.
+func failed(r store.Request, why string) words {
+	head := "Access could not be opened: "
+	if stopped(r) {
+		head = ""
+	}
+	return say(head + reasonOf(or(why, whyFailed(r))) + " Nothing was left behind.")
+}
+
+// wholeWhy is a reason in full, where a sentence has shown only its beginning.
+func wholeWhy(why string) []slack.Block {
+	if width(neutral(why, true)) <= limitConfirm {
+		return nil
+	}
+	return []slack.Block{paragraph(say("The whole reason:")), quoted(why, limitQuote)}
 }
 
 // whyFailed is what the end of a failed request says, else the last error of the work on it.
@@ -95,7 +124,7 @@ func reasonOf(s string) string {
 	if s == "" {
 		return "AWS did not say why."
 	}
-	if last := s[len(s)-1]; last != '.' && last != '!' && last != '?' {
+	if last := s[len(s)-1]; last != '.' && last != '!' && last != '?' && !strings.HasSuffix(s, ellipsis) {
 		s += "."
 	}
 	return s
@@ -203,6 +232,9 @@ func ended(r store.Request) words {
 	w := approvedBy(r).say(" Ended").on(r.EndedAt).say(": ").ending(r.End).say(".")
 	if open := openFor(r); open > 0 {
 		w = w.say(" It was open for " + sayDuration(open) + ".")
+	}
+	if r.Ends.NoLook != "" {
+		w = w.say(" Open shells could not be looked for everywhere: see the thread.")
 	}
 	if r.Standing {
 		w = w.say(" They had this access before the request, and keep it.")

@@ -64,6 +64,9 @@ func sessionLine(r store.Request) words {
 	} else if r.NoWord {
 		w = w.say(", no approval needed")
 	}
+	if s := unrefused(r); s != "" {
+		w = w.say("; " + s)
+	}
 	return w
 }
 

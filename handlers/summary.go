@@ -34,6 +34,9 @@ func summary(n store.Notice, r store.Request) message {
 	if w := unread(g); len(w) > 0 {
 		blocks = append(blocks, paragraph(w))
 	}
+	if s := unseenShells(n, r); s != "" && i == 0 {
+		blocks = append(blocks, paragraph(say(s)))
+	}
 	blocks = append(blocks, paragraph(trust(g)))
 	return message{
 		text:   fmt.Sprintf("%s: %s: %s", r.ID, map[bool]string{false: "what was done", true: "read again"}[i > 0], tally(g, i > 0)),

@@ -23,8 +23,7 @@ func threadLine(n store.Notice, r store.Request, f setting) (m message, ok bool)
 	case workflows.NoticeGranted:
 		return granted(n, r, f), true
 	case workflows.NoticeFailed:
-		return oneLiner(r, "Access could not be opened",
-			say("Access could not be opened: "+reasonOf(or(n.Data["why"], whyFailed(r)))+" Nothing was left behind.")), true
+		return failedLine(n, r), true
 	case workflows.NoticeEnding:
 		return endingLine(r), true
 	case workflows.NoticeEnded:
@@ -54,6 +53,17 @@ func threadLine(n store.Notice, r store.Request, f setting) (m message, ok bool)
 		return gone(r), true
 	}
 	return message{}, false
+}
+
+// failedLine says that nothing came of a request that had its word.
+func failedLine(n store.Notice, r store.Request) message {
+	why := n.Data["why"]
+	if !stopped(r) {
+		return oneLiner(r, "Access could not be opened", failed(r, why))
+	}
+	m := oneLiner(r, "stopped before access was opened", failed(r, why))
+	m.blocks = append(m.blocks, wholeWhy(or(why, whyFailed(r)))...)
+	return m
 }
 
 // oneLiner is a message of one paragraph. text is our own.

@@ -18,9 +18,7 @@ import (
 // ofTheHouse is the offering of somebody on call, under the policy that ships.
 func ofTheHouse(p *policy.Policy) offering {
 	alice := principal("alice", "grp-forge-sre-oncall")
-	return offering{
-		principal: alice, person: alice.Person("UALICE"), scenarios: openTo(p, who(alice)), policy: p,
-	}
+	return offeringOf(p, alice, alice.Person("UALICE"))
 }
 
 func TestGoldenViews(t *testing.T) {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"time"
@@ -29,7 +30,7 @@ func (c *Change) Want(standing, lined bool) error {
 				a.Before = c.By.At // nobody verified when the earlier one was gone
 			}
 		}
-		a.Out, a.Keep, a.Reach = false, time.Time{}, time.Time{}
+		a.Out, a.Keep, a.Reach, a.Since = false, time.Time{}, time.Time{}, c.By.At
 	}
 	a.Lined = a.Lined && len(a.Live) > 0 || lined
 	a.Forced = false
@@ -94,6 +95,42 @@ func (c *Change) Forget(forced bool, keep time.Time) error {
 	}
 	return c.saveAccess(a)
 }
+
+// Unwant undoes the wish of a grant of which nothing came: no credential of it exists, so its line goes at once, unless it keeps an earlier session's out.
+func (c *Change) Unwant(keep time.Time) error {
+	if err := c.Forget(false, keep); err != nil {
+		return err
+	}
+	a, known, err := c.Access(c.Request.Tuple())
+	if err != nil || !known || len(a.Live) > 0 || a.Removing != "" || !a.Before.IsZero() {
+		return err
+	}
+	a.Lined = false
+	return c.saveAccess(a)
+}
+
+// Adopt gives somebody who is in a line in a guard that they were let in without.
+func (c *Change) Adopt() error {
+	a, known, err := c.Access(c.Request.Tuple())
+	if err != nil || !known || len(a.Live) == 0 {
+		return err
+	}
+	a.Lined = true
+	return c.saveAccess(a)
+}
+
+// Unline takes the line of this access out of its guard: there is no room for it.
+func (c *Change) Unline() error {
+	a, known, err := c.Access(c.Request.Tuple())
+	if err != nil || !known {
+		return err
+	}
+	a.Lined = false
+	return c.saveAccess(a)
+}
+
+// Guard reads, in the transaction, the lines of the guard that this request's access belongs to.
+func (c *Change) Guard() (Guard, error) { return guardLines(c.t, c.Request.Tuple(), c.By.At) }
 
 // Plan writes down schedules that are about to be made for this access.
 func (c *Change) Plan(all ...Schedule) error {
@@ -173,7 +210,7 @@ func putAccess(t tx, a Access) error {
 }
 
 func (a *Access) settle() {
-	for _, t := range []*time.Time{&a.Ended, &a.Until, &a.Reach, &a.Before, &a.Keep} {
+	for _, t := range []*time.Time{&a.Ended, &a.Since, &a.Until, &a.Reach, &a.Before, &a.Keep} {
 		*t = Moment(*t)
 	}
 	for i := range a.Schedules {
@@ -200,24 +237,30 @@ func (a *Access) Line(now time.Time) (l Line, ok bool) {
 }
 
 // Guard reads the lines of the guard that an access belongs to, as they must stand at a time. Closed is the policy's to say.
-func (db *DB) Guard(of Tuple, now time.Time) (Guard, error) {
+func (db *DB) Guard(of Tuple, now time.Time) (g Guard, err error) {
+	err = db.e.view(func(t tx) error {
+		g, err = guardLines(t, of, now)
+		return err
+	})
+	return g, err
+}
+
+func guardLines(t tx, of Tuple, now time.Time) (Guard, error) {
 	g := Guard{Account: of.Account, Set: of.Set, Role: of.Role}
 	prefix := []byte(of.guard())
-	err := db.e.view(func(t tx) (err error) {
-		t.scan("lines", prefix, func(k, _ []byte) bool {
-			if string(k[:min(len(k), len(prefix))]) != string(prefix) {
-				return false
-			}
-			var a Access
-			if err = must(t, "access", k[len(prefix):], &a); err != nil {
-				return false
-			}
-			if l, ok := a.Line(now); ok {
-				g.Lines = append(g.Lines, l)
-			}
-			return true
-		})
-		return err
+	var err error
+	t.scan("lines", prefix, func(k, _ []byte) bool {
+		if !bytes.HasPrefix(k, prefix) {
+			return false
+		}
+		var a Access
+		if err = must(t, "access", k[len(prefix):], &a); err != nil {
+			return false
+		}
+		if l, ok := a.Line(now); ok {
+			g.Lines = append(g.Lines, l)
+		}
+		return true
 	})
 	slices.SortFunc(g.Lines, func(a, b Line) int {
 		switch {

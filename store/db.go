@@ -254,6 +254,23 @@ func (db *DB) Close() (err error) {
 	return err
 }
 
+// Past makes the next request's number go past one that was given by an earlier store. It says whether that changed anything.
+func (db *DB) Past(by By, id ID) (changed bool, err error) {
+	n, ok := id.number()
+	if !ok {
+		return false, fmt.Errorf("%q is no id", id)
+	}
+	err = db.change(by, func(t tx) error {
+		next := fromU64(t.get("meta", []byte("next")))
+		if changed = n >= next; !changed {
+			return nil
+		}
+		data := map[string]string{"requests": "go on past what the schedules know", "next": string(idOf(n + 1))}
+		return errors.Join(t.put("meta", []byte("next"), u64(n+1)), appendEvent(t, by, Event{Kind: EventFault, Data: data}))
+	})
+	return changed, err
+}
+
 // Path is where the store is.
 func (db *DB) Path() string { return db.path }
 

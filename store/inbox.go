@@ -75,6 +75,15 @@ func (db *DB) Clicks(most int) (out []Click, err error) {
 	return out, err
 }
 
+// Waits says whether a click was not acted on yet.
+func (db *DB) Waits(seq uint64) (waits bool, err error) {
+	err = db.e.view(func(t tx) error {
+		waits = t.get("inbox", u64(seq)) != nil
+		return nil
+	})
+	return waits, err
+}
+
 // Dismiss ends a click that led to no change of its request, with the line of the log and the answer to whoever clicked.
 func (db *DB) Dismiss(by By, c Click, kind string, data map[string]string, answer *Notice) error {
 	return db.change(by, func(t tx) error {

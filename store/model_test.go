@@ -183,6 +183,7 @@ func (m *model) desire(r *store.Request, d deed, now time.Time) {
 	case "want":
 		if !known || len(a.Live) == 0 {
 			a.Standing = d.Name == "a"
+			a.Since = store.Moment(now)
 		}
 		a.Forced = false
 		if len(others) == len(a.Live) {

@@ -154,6 +154,9 @@ type Ends struct {
 	Guard     bool   `json:"guard,omitempty"`     // IAM itself refuses it from its expiry on
 	Schedules bool   `json:"schedules,omitempty"` // EventBridge Scheduler takes it away if the bot does not
 	Unguarded bool   `json:"unguarded,omitempty"` // the guard should stand and does not yet
+	Full      bool   `json:"full,omitempty"`      // there was no room for a line in its guard
+	Anew      bool   `json:"anew,omitempty"`      // credentials of an earlier session are refused: the person must sign in anew
+	NoLook    string `json:"no_look,omitempty"`   // why open shells could not be looked for everywhere, for people
 	Why       string `json:"why,omitempty"`       // why one of them does not, for people
 	Shells    int    `json:"shells,omitempty"`    // SSM sessions that were ended with it
 }
@@ -272,6 +275,8 @@ type Access struct {
 	// Forced: that nothing is left was vouched for, not verified. What the next listing finds is ours.
 	Forced bool `json:"forced,omitempty"`
 
+	// Since is when the first of the sessions that are live, or were until now, came in: shells may be open from then on.
+	Since time.Time `json:"since,omitzero"`
 	// Until is the latest end of the live requests; what the guard's line and the dead man's schedules go by. Zero while nobody is live.
 	Until time.Time `json:"until,omitzero"`
 	// Reach is the latest end that the guard's line may have said since the person came in: before it, only an outright refusal ends their credentials.

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"slices"
 
 	"breakglass/store"
 	"breakglass/workflows/policy"
@@ -121,6 +122,12 @@ func (e *Engine) orphans() {
 			e.endCompanion(r.ID)
 		}
 	}
+}
+
+// goesAlong says whether the policy still grants a request along with its lead.
+func goesAlong(p *policy.Policy, lead policy.Scenario, r store.Request, who policy.Person) bool {
+	along, v := p.Along(lead, r.Account.Name, who)
+	return v.OK && slices.ContainsFunc(along, func(s policy.Scenario) bool { return s.Name == r.Scenario })
 }
 
 // leadScenario is the scenario whose word a companion rests on.

@@ -47,6 +47,30 @@ func (e *Engine) anyway(ctx context.Context, r store.Request) {
 	e.owe(r.ID)
 }
 
+// Unrecorded is that a session is being ended, and that nothing of it could be written down: what was asked for will not be remembered after a restart.
+type Unrecorded struct{ Err error }
+
+func (u *Unrecorded) Error() string {
+	return fmt.Sprintf("the store cannot be written (%v): the assignment is being deleted all the same, but Breakglass will not remember that it was asked to. Make room, and end the session again", u.Err)
+}
+
+func (u *Unrecorded) Unwrap() error { return u.Err }
+
+// outAnyway is an end that somebody asked for and that could not be written down: AWS is asked to take the access away, if nobody else needs it.
+func (e *Engine) outAnyway(r store.Request, cause error) error {
+	a, known, err := e.DB.Access(r.Tuple())
+	if err != nil || !known || r.Standing || a.Standing || r.State == store.Approved || e.othersLive(a, r.ID, e.now()) || e.Assigner == nil {
+		return cause
+	}
+	ctx, cancel := context.WithTimeout(store.Overdue(context.Background(), e.now()), askPatience)
+	defer cancel()
+	if _, err := e.Assigner.Unassign(ctx, r.Tuple()); err != nil && !errors.Is(err, store.ErrGone) {
+		return errors.Join(cause, err)
+	}
+	e.owe(r.ID)
+	return &Unrecorded{cause}
+}
+
 // owe remembers a removal that the log does not have yet.
 func (e *Engine) owe(id store.ID) {
 	e.owed.mu.Lock()

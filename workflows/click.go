@@ -38,7 +38,11 @@ func (e *Engine) Receive(_ context.Context, c store.Click) error {
 
 // click acts on what was acknowledged. It ends the click in the same transaction as what it led to; a crash before that repeats it.
 func (e *Engine) click(ctx context.Context, c store.Click) {
-	for {
+	for tries := 0; ; tries++ {
+		// Whoever begins it may have read it before somebody else was done with it: what was answered is not acted on once more.
+		if waits, err := e.DB.Waits(c.Seq); err != nil || !waits {
+			return
+		}
 		err := e.act(ctx, c)
 		var refused *Refusal
 		var moved *store.TransitionError
@@ -54,6 +58,8 @@ func (e *Engine) click(ctx context.Context, c store.Click) {
 			continue
 		case errors.As(err, &refused):
 			e.turnDown(c, refused)
+		case errors.As(err, &moved) && ends(c.Kind) && moved.Is.MayHaveAccess() && moved.Is != store.Revoking && tries < mostTries:
+			continue // it went from being opened to open meanwhile, and is to end all the same
 		case errors.As(err, &moved):
 			e.turnDown(c, &Refusal{RefusedState, e.standing(moved.ID)})
 		case errors.Is(err, store.ErrNotFound):
@@ -63,6 +69,14 @@ func (e *Engine) click(ctx context.Context, c store.Click) {
 		}
 		return
 	}
+}
+
+// mostTries bounds how often an end is tried anew because the session moved on.
+const mostTries = 5
+
+// ends says whether a click takes access away.
+func ends(kind string) bool {
+	return kind == store.ClickEnd || kind == store.ClickRevoke || kind == store.ClickLock
 }
 
 // kickID begins what a click has made due.

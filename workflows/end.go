@@ -33,10 +33,10 @@ func (e *Engine) revokeClick(ctx context.Context, c store.Click) error {
 	if err != nil {
 		return err
 	}
-	if r.State != store.Active && r.State != store.Granting {
+	if r.State != store.Active && r.State != store.Granting && r.State != store.Approved {
 		return &Refusal{RefusedState, Standing(r)}
 	}
-	if c.SlackID == r.Requester.SlackID {
+	if c.SlackID == r.Requester.SlackID && r.State != store.Approved {
 		return e.beginEndNoted(r, r.State, store.Somebody(r.Requester), store.EndedEarly, c.Text, &c)
 	}
 	p := e.Policy()
@@ -51,23 +51,45 @@ func (e *Engine) revokeClick(ctx context.Context, c store.Click) error {
 	if v := p.MayRevoke(s, who(w.requester), who(w.newcomer)); !v.OK {
 		return &Refusal{string(v.Code), v.Why}
 	}
+	if r.State == store.Approved {
+		return e.stopped(e.named(w.person), r, c.Text, c.Seq)
+	}
 	return e.beginEndNoted(r, r.State, store.Somebody(w.person), store.EndRevoked, c.Text, &c)
+}
+
+// stopped ends a request that got its word and is not open yet.
+func (e *Engine) stopped(by store.By, r store.Request, note string, click uint64) error {
+	why := fmt.Sprintf("Stopped by %s before access was opened", by.Actor.Label())
+	if note != "" {
+		why += ": " + note
+	}
+	return e.failBy(by, r, why+".", click)
 }
 
 // End ends a session from the command line, when Slack is not there.
 func (e *Engine) End(by store.By, id store.ID, note string) error {
-	r, err := e.DB.Request(id)
-	if err != nil {
-		return err
+	for tries := 0; ; tries++ {
+		r, err := e.DB.Request(id)
+		if err != nil {
+			return err
+		}
+		switch r.State {
+		case store.Approved:
+			err = e.stopped(by, r, note, 0)
+		case store.Active, store.Granting:
+			err = e.beginEndNoted(r, r.State, by.Actor, store.EndRevoked, note, nil)
+		default:
+			return &Refusal{RefusedState, Standing(r)}
+		}
+		if moved(err) && tries < mostTries {
+			continue
+		}
+		if err != nil {
+			return e.outAnyway(r, err)
+		}
+		e.kickID(id)
+		return nil
 	}
-	if r.State != store.Active && r.State != store.Granting {
-		return &Refusal{RefusedState, Standing(r)}
-	}
-	if err := e.beginEnd(r, r.State, by.Actor, store.EndRevoked, nil); err != nil {
-		return err
-	}
-	e.kickID(id)
-	return nil
 }
 
 // forceAfter is how long a revocation is left to AWS before somebody's word may stand for it: when people first hear that it is stuck.

@@ -2,8 +2,10 @@ package workflows
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,8 +27,11 @@ const credentialsLive = 12 * time.Hour
 
 // schedulable says whether Scheduler can end an access: it acts in the account of Identity Center only, so not on an IAM role elsewhere.
 func (e *Engine) schedulable(r store.Request) bool {
-	return e.DeadMan != nil && r.Role == "" && !r.Standing
+	return !e.switchedOff() && r.Role == "" && !r.Standing
 }
+
+// switchedOff says whether no schedules are made. Those of before are removed all the same.
+func (e *Engine) switchedOff() bool { return e.DeadMan == nil || e.NoSchedules }
 
 // guarded says whether a request gets a line in a guard. Where the guard is not closed, a line would cut off what stood before at the
 // end of the session; such a person gets none.
@@ -37,7 +42,7 @@ func (e *Engine) guarded(r store.Request, closed bool) bool {
 // makeEnds makes what must stand before access is opened, and says what does. An error means that nothing may be opened; a
 // *store.Refusal in it that trying again will not help.
 func (e *Engine) makeEnds(ctx context.Context, r store.Request) (store.Ends, error) {
-	var stand store.Ends
+	stand := store.Ends{Full: r.Ends.Full, Anew: r.Ends.Anew}
 	var missing []string
 	a, _, err := e.DB.Access(r.Tuple())
 	if err != nil {
@@ -56,7 +61,12 @@ func (e *Engine) makeEnds(ctx context.Context, r store.Request) (store.Ends, err
 		} else if r.Guard != policy.GuardTimed {
 			return stand, fmt.Errorf("write the guard: %w", unguarded)
 		}
+	case r.Ends.Full:
+		missing = append(missing, "there is no room for another person in its guard, so credentials that were taken live on for as long as their session lasts")
 	case r.Guard == policy.GuardNone && r.Group == "":
+		if err := e.openGuard(ctx, r.Tuple()); err != nil {
+			return stand, fmt.Errorf("open the guard that was closed before: %w", err)
+		}
 		missing = append(missing, "the policy gives this scenario no guard, so credentials that were taken live on for as long as their session lasts")
 	}
 	switch {
@@ -66,7 +76,12 @@ func (e *Engine) makeEnds(ctx context.Context, r store.Request) (store.Ends, err
 			return stand, fmt.Errorf("make the dead man's schedules: %w", err)
 		}
 		stand.Schedules = true
-	case e.DeadMan == nil && r.Role == "":
+	case e.switchedOff() && r.Role == "":
+		if len(a.Schedules) > 0 { // made before they were switched off, for an end that comes too soon
+			if err := e.makeSchedules(ctx, r); err != nil {
+				return stand, fmt.Errorf("remove the dead man's schedules of before: %w", err)
+			}
+		}
 		missing = append(missing, "the operator has switched the dead man's schedules off, so if Breakglass is gone nobody takes the assignment away")
 	}
 	if unguarded != nil {
@@ -78,6 +93,28 @@ func (e *Engine) makeEnds(ctx context.Context, r store.Request) (store.Ends, err
 	}
 	stand.Why = strings.Join(missing, "; ")
 	return stand, nil
+}
+
+// openGuard writes a guard that refuses nobody in place of one that was closed, where the policy has none any more: it would refuse whoever is let in.
+func (e *Engine) openGuard(ctx context.Context, of store.Tuple) error {
+	if e.Guards == nil || of.Set == "" {
+		return nil
+	}
+	w, known, err := e.writtenGuard(store.Guard{Account: of.Account, Set: of.Set})
+	if err != nil || !known || !w.Now.Closed {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	return e.writeGuard(ctx, of)
+}
+
+// lasts is how long credentials of a request's session may be valid after it.
+func (e *Engine) lasts(r store.Request) time.Duration {
+	if e.Guards == nil {
+		return credentialsLive
+	}
+	return min(credentialsLive, e.Guards.Lasts(r.PermissionSet))
 }
 
 // makeGuard makes sure of the fence and writes the guard's line. A timed one waits for IAM only so long.
@@ -112,30 +149,38 @@ func (e *Engine) readyGuard(ctx context.Context, r store.Request) {
 	}()
 }
 
-// fence makes sure of the fence of an account, and announces it where it was not what it must be.
+// fence makes sure of the fence of an account, and announces it where somebody changed it. The first one we write replaces what the installation laid there,
+// and another policy asks for another one: neither is anybody's doing.
 func (e *Engine) fence(ctx context.Context, account string) error {
-	p := e.Policy()
-	differed, err := e.Guards.Fence(ctx, store.Fence{Account: account, MayAssume: p.MayAssume(account)})
-	if err != nil || differed == "" {
-		return err
-	}
-	// The first one we write replaces what the installation laid there; only what we wrote can be undone by somebody.
-	name := "fence " + account
-	_, ours, err := e.DB.Fact(name)
+	f := store.Fence{Account: account, MayAssume: e.Policy().MayAssume(account)}
+	text, err := json.Marshal(f)
 	if err != nil {
 		return err
 	}
-	if !ours {
-		return e.DB.SetFact(e.by(), name, "written", store.EventOutcome, map[string]string{"effect": "fence", "account": account})
+	name := "fence " + account
+	wrote, _, err := e.DB.Fact(name)
+	if err != nil {
+		return err
+	}
+	differed, err := e.Guards.Fence(ctx, f)
+	if err != nil {
+		return err
+	}
+	if wrote != string(text) {
+		return e.DB.SetFact(e.by(), name, string(text), store.EventOutcome, map[string]string{"effect": "fence", "account": account, "differed": brief(errors.New(differed))})
+	}
+	if differed == "" {
+		return nil
 	}
 	return e.found(finding{what: FoundFence, account: account, detail: differed, done: "It was put back."})
 }
 
 // turns lets one writer at a time work on each guard of this process, so that what is read from the store is what is written last.
 type turns struct {
-	mu   sync.Mutex
-	all  map[string]chan struct{}
-	said map[string]store.Guard // what each guard was last brought to in this run, as far as IAM has answered
+	mu        sync.Mutex
+	all       map[string]chan struct{}
+	strangers map[string][]store.Line // what guards said of people the store does not know, after a restore
+	said      map[string]store.Guard  // what each guard was last brought to in this run, as far as IAM has answered
 }
 
 func (t *turns) wrote(g store.Guard) {
@@ -182,7 +227,7 @@ func (e *Engine) writeGuard(ctx context.Context, of store.Tuple) error {
 		return err
 	}
 	defer done()
-	g, err := e.guardOf(of)
+	g, err := e.guardOf(ctx, of)
 	if err != nil {
 		return err
 	}
@@ -197,39 +242,68 @@ func (e *Engine) writeGuard(ctx context.Context, of store.Tuple) error {
 }
 
 // guardOf is what the guard that an access belongs to must say now.
-func (e *Engine) guardOf(of store.Tuple) (store.Guard, error) {
+func (e *Engine) guardOf(ctx context.Context, of store.Tuple) (store.Guard, error) {
 	g, err := e.DB.Guard(of, e.now())
 	if err == nil && of.Set != "" {
 		g.Closed, err = e.closed(of)
 	}
+	if err == nil && e.restored.Load() {
+		g.Lines, err = e.withStrangers(ctx, of, g.Lines)
+	}
 	return g, err
 }
 
-// closed says whether the guard of a permission set refuses whoever has no session. A set that the policy no longer grants stays as it was for the
-// sessions that are still open.
-func (e *Engine) closed(of store.Tuple) (bool, error) {
-	rule, ok := e.Policy().GuardOf(of.Set, of.Account)
-	if ok {
-		return rule.Closed, nil
+// withStrangers adds the lines that AWS has of people this store knows nothing of, until their time: a store that was restored has forgotten sessions, and the
+// line may be what ends one.
+func (e *Engine) withStrangers(ctx context.Context, of store.Tuple, lines []store.Line) ([]store.Line, error) {
+	name := guardFact(store.Guard{Account: of.Account, Set: of.Set, Role: of.Role})
+	e.turns.mu.Lock()
+	all, read := e.turns.strangers[name]
+	e.turns.mu.Unlock()
+	if !read {
+		var err error
+		if all, err = e.Guards.Lines(ctx, of.Account, of.Set, of.Role); err != nil {
+			return nil, fmt.Errorf("read the guard before the first writing after a restore: %w", err)
+		}
+		e.turns.mu.Lock()
+		if e.turns.strangers == nil {
+			e.turns.strangers = map[string][]store.Line{}
+		}
+		e.turns.strangers[name] = all
+		e.turns.mu.Unlock()
 	}
-	open, err := e.DB.Open()
-	for _, r := range open {
-		if r.PermissionSet == of.Set && r.Account.ID == of.Account && r.Guard != "" {
-			return r.Guard == policy.GuardClosed, nil
+	for _, l := range all {
+		known := slices.ContainsFunc(lines, func(k store.Line) bool { return k.Who == l.Who })
+		if !known && !l.Out && l.Until.After(e.now()) {
+			lines = append(lines, l)
 		}
 	}
-	return false, err
+	slices.SortFunc(lines, func(a, b store.Line) int { return compare(a.Who, b.Who) })
+	return lines, nil
+}
+
+// closed says whether the guard of a permission set refuses whoever has no session. A set that the policy no longer grants there stays as it was.
+func (e *Engine) closed(of store.Tuple) (bool, error) {
+	rule, ok := e.Policy().GuardOf(of.Set, of.Account)
+	if ok && opens(e.Policy(), pair{of.Account, of.Set}) {
+		return rule.Closed, nil
+	}
+	w, _, err := e.writtenGuard(store.Guard{Account: of.Account, Set: of.Set})
+	return w.Now.Closed, err
 }
 
 // endShells ends what outlives the credentials. A group opens none.
-func (e *Engine) endShells(ctx context.Context, r store.Request) (int, error) {
+func (e *Engine) endShells(ctx context.Context, r store.Request, since time.Time) (int, error) {
+	if since.IsZero() || r.Role != "" {
+		since = r.GrantedAt
+	}
 	if e.Shells == nil || r.Group != "" || r.Standing {
 		return 0, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
 	n, err := e.Shells.End(ctx, store.Shells{
-		Account: r.Account, Set: r.PermissionSet, Role: r.Role, Request: r.ID, UserName: r.Requester.UserName, Since: r.GrantedAt,
+		Account: r.Account, Set: r.PermissionSet, Role: r.Role, Request: r.ID, UserName: r.Requester.UserName, Since: since,
 	})
 	if err != nil {
 		return n, fmt.Errorf("end open shells: %w", err)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,16 +24,18 @@ type Config struct {
 	Policy    func() *policy.Policy // the one in force at this moment
 	Directory Directory
 	Assigner  Assigner
-	Guards    Guards    // nil: no guard policies
-	DeadMan   DeadMan   // nil: no dead man's schedules
-	Shells    Shells    // nil: open shells are not ended
-	Inventory Inventory // nil: nothing is reconciled
-	Trail     Trail
-	People    People
-	Speaker   Speaker
-	Now       func() time.Time
-	Log       *slog.Logger
-	Registry  prometheus.Registerer
+	Guards    Guards  // nil: no guard policies
+	DeadMan   DeadMan // nil: no dead man's schedules
+	// NoSchedules: none are made; DeadMan only removes those of before.
+	NoSchedules bool
+	Shells      Shells    // nil: open shells are not ended
+	Inventory   Inventory // nil: nothing is reconciled
+	Trail       Trail
+	People      People
+	Speaker     Speaker
+	Now         func() time.Time
+	Log         *slog.Logger
+	Registry    prometheus.Registerer
 	// ByHand is the command that takes an access away by hand, for people who are told that it is stuck; "" where it is not known. May be nil.
 	ByHand func(store.Tuple) string
 	Sweep  string // cron spec of the sweep; "" is every five seconds
@@ -42,16 +45,17 @@ type Config struct {
 // and a step reads the record, acts, and writes what came of it. Everything else here only makes it look sooner.
 type Engine struct {
 	Config
-	nudged  chan struct{} // look at what is due
-	spoken  chan struct{} // look at what is to be said
-	meters  meters
-	rooms   rooms
-	outbox  outbox
-	clock   *steady
-	turns   turns      // of those who write a guard
-	finding sync.Mutex // findings are announced one at a time, so that each is announced once
-	owed    unwritten  // removals that were made while the store could not be written
-	census  census     // how far the reconciliation is
+	nudged   chan struct{} // look at what is due
+	spoken   chan struct{} // look at what is to be said
+	meters   meters
+	rooms    rooms
+	outbox   outbox
+	clock    *steady
+	turns    turns       // of those who write a guard
+	finding  sync.Mutex  // findings are announced one at a time, so that each is announced once
+	restored atomic.Bool // AWS has ends of sessions that the store knows nothing of
+	owed     unwritten   // removals that were made while the store could not be written
+	census   census      // how far the reconciliation is
 
 	work sync.WaitGroup
 	mu   sync.Mutex // guards what follows
@@ -106,6 +110,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer e.close()
 	defer func() { <-c.Stop().Done() }()
 	e.orphans()
+	e.adopt()
 	e.Nudge()
 	e.beginCensus()
 	speaking := make(chan struct{})

@@ -194,11 +194,22 @@ func (e *Engine) mean(c *store.Change, x *store.Extension, data map[string]strin
 	if err != nil {
 		return err
 	}
+	if a.Lined && e.Guards != nil {
+		g, err := c.Guard()
+		if err != nil {
+			return err
+		}
+		g.Closed = q.Guard == policy.GuardClosed
+		var full *store.Refusal
+		if err := e.Guards.Fits(g); errors.As(err, &full) {
+			return &Refusal{RefusedState, "It cannot be extended: " + full.Message}
+		}
+	}
 	if a, _, err = c.Access(q.Tuple()); err != nil {
 		return err
 	}
 	if e.schedulable(*q) {
-		_, fresh, _ := plan(a, q.ID, membershipOf(a, *q))
+		_, fresh, _ := e.plan(a, q.ID, membershipOf(a, *q))
 		if err := c.Plan(fresh...); err != nil {
 			return err
 		}
@@ -215,8 +226,10 @@ func (e *Engine) tend(ctx context.Context, r store.Request) error {
 	switch {
 	case x != nil && x.State == store.ExtensionApproved:
 		return e.lengthen(ctx, r, n, *x)
-	case r.Ends.Unguarded:
+	case r.Ends.Unguarded && e.Guards != nil:
 		return e.guardLate(ctx, r)
+	case !r.Ends.Schedules && e.schedulable(r):
+		return e.scheduleLate(ctx, r)
 	}
 	_, err := e.DB.Touch(e.by(), r.ID, store.Active, func(c *store.Change) error { c.Request.Stop(store.ClockPoll); return nil })
 	return err
@@ -238,7 +251,7 @@ func (e *Engine) lengthen(ctx context.Context, r store.Request, n int, x store.E
 			return fmt.Errorf("write the guard for the extension: %w", err)
 		}
 	}
-	if e.schedulable(r) {
+	if e.schedulable(r) || len(a.Schedules) > 0 {
 		if err := e.makeSchedules(ctx, r); err != nil {
 			return fmt.Errorf("make the later schedules: %w", err)
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"breakglass/store"
 )
@@ -14,7 +15,15 @@ type finding struct {
 	request                                   store.ID
 }
 
-func (f finding) key() string { return f.what + " " + f.account + " " + f.granted + " " + f.who }
+func (f finding) key() string {
+	return strings.Join([]string{f.what, f.account, f.granted, f.who}, "\t")
+}
+
+// answers says whether AWS answered for what a finding is about.
+func (s *sightings) answers(key string) bool {
+	part := strings.Split(key, "\t")
+	return len(part) < 3 || part[0] == FoundSchedule || s.asked[pair{part[1], part[2]}]
+}
 
 // dataOf is a finding for the log and for people, who know accounts by the policy's names.
 func (e *Engine) dataOf(f finding) map[string]string {
@@ -70,7 +79,8 @@ func (e *Engine) remember(seen *sightings) error {
 	if err != nil {
 		return err
 	}
-	kept := slices.DeleteFunc(slices.Clone(known), func(key string) bool { return !seen.stand[key] })
+	// What belongs to a pair that did not answer may well stand still.
+	kept := slices.DeleteFunc(slices.Clone(known), func(key string) bool { return !seen.stand[key] && seen.answers(key) })
 	if len(kept) == len(known) {
 		return nil
 	}

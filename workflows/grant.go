@@ -72,10 +72,15 @@ func (e *Engine) prepare(ctx context.Context, r store.Request) error {
 		g.Until = e.now().Add(r.Duration)
 		_, _ = e.Assigner.Assign(ctx, g)
 	}
-	r, err := e.intend(r, p, listed, began)
+	q, err := e.intend(r, p, listed, began)
+	var full *store.Refusal
+	if errors.As(err, &full) {
+		return e.fail(r, strings.TrimRight(full.Message, ".")+".")
+	}
 	if err != nil {
 		return err
 	}
+	r = q
 	return e.letIn(ctx, r, !listed || r.Work.Must)
 }
 
@@ -92,8 +97,8 @@ func (e *Engine) lastCheck(ctx context.Context, p *policy.Policy, r store.Reques
 	if !ok {
 		return "The policy no longer has this scenario.", nil
 	}
-	if s.Grant.Name != r.Granted() {
-		return "The policy now grants something else for this scenario. Ask anew.", nil
+	if no := changed(p, s, r); no != "" {
+		return no, nil
 	}
 	if what := p.Unbuilt(s); what != "" {
 		return "The policy now asks for " + what + ", which is not offered yet.", nil
@@ -103,6 +108,9 @@ func (e *Engine) lastCheck(ctx context.Context, p *policy.Policy, r store.Reques
 	}
 	if l, locked, err := e.DB.Lockdown(); err != nil || locked {
 		return lockedDown(l), err
+	}
+	if no := e.guardSwitchedOff(r); no != "" {
+		return no, nil
 	}
 	if over, err := e.leadOver(r); err != nil || over {
 		return "The session it was to be granted along with has ended.", err
@@ -114,13 +122,13 @@ func (e *Engine) lastCheck(ctx context.Context, p *policy.Policy, r store.Reques
 	if v := p.MayRequest(r.Scenario, r.Account.Name, r.Duration, who(requester)); !v.OK {
 		return v.Why, nil
 	}
-	if s.Approval.None || r.Lead != "" && r.NoWord {
-		return "", nil
-	}
 	if r.Lead != "" {
-		if s, ok = e.leadScenario(p, r); !ok {
-			return "The policy no longer has the scenario it is granted along with.", nil
+		if s, ok = e.leadScenario(p, r); !ok || !goesAlong(p, s, r, who(requester)) {
+			return "The policy no longer grants it along with " + string(r.Lead) + ".", nil
 		}
+	}
+	if s.Approval.None {
+		return "", nil
 	}
 	people := make([]policy.Person, len(deciders))
 	for i, d := range deciders {
@@ -326,7 +334,7 @@ func (e *Engine) activate(r store.Request) error {
 				return err
 			}
 		}
-		if q.Ends.Unguarded {
+		if q.Ends.Unguarded || q.Ends.Full {
 			if err := c.Tell(store.Notice{Kind: NoticeEnds, Lane: lane(q, "incidents"), Data: map[string]string{"why": q.Ends.Why, "incidents": "true"}}); err != nil {
 				return err
 			}
@@ -362,24 +370,29 @@ func (e *Engine) notCreated(ctx context.Context, r store.Request, why string, on
 }
 
 // fail ends a request that got its word and no access.
-func (e *Engine) fail(r store.Request, why string) error {
-	_, err := e.DB.Transition(e.by(), r.ID, r.State, store.Failed, func(c *store.Change) error {
+func (e *Engine) fail(r store.Request, why string) error { return e.failBy(e.by(), r, why, 0) }
+
+// failBy is fail by somebody's doing; click is what asked for it.
+func (e *Engine) failBy(by store.By, r store.Request, why string, click uint64) error {
+	_, err := e.DB.Transition(by, r.ID, r.State, store.Failed, func(c *store.Change) error {
 		q := c.Request
-		q.End = store.End{Why: "failed", By: store.Bot(), At: c.By.At, Note: why}
+		q.End = store.End{Why: "failed", By: by.Actor, At: c.By.At, Note: why}
 		if r.State != store.Approved {
-			if err := c.Forget(false, c.By.At.Add(credentialsLive)); err != nil {
+			if err := c.Unwant(c.By.At.Add(e.lasts(*q))); err != nil {
 				return err
 			}
 		}
 		return errors.Join(
-			c.Log(store.EventOutcome, map[string]string{"effect": "assign", "failed": why}),
+			c.Done(click), c.Log(store.EventOutcome, map[string]string{"effect": "assign", "failed": why}),
 			card(c), line(c, NoticeFailed, map[string]string{"why": why}),
 			direct(c, NoticeResult, q.Requester.SlackID, map[string]string{"why": why}),
 		)
 	})
 	if err == nil {
 		e.endAlong(r)
-		e.tidySoon() // the ends that were made for it are left
+		if r.State == store.Granting {
+			e.tidySoon(r.Tuple()) // the ends that were made for it are left
+		}
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,6 +46,15 @@ func (e *Engine) intend(r store.Request, p *policy.Policy, listed bool, began ti
 		if err := c.Want(q.Standing, lined); err != nil {
 			return err
 		}
+		if lined {
+			if lined, err = e.fits(c, rule.Closed); err != nil {
+				return err
+			}
+		}
+		if a, _, err = c.Access(q.Tuple()); err != nil {
+			return err
+		}
+		q.Ends.Anew = lined && !a.Before.IsZero()
 		data := map[string]string{"effect": "assign", "user": q.Requester.UserID, "granted": q.Granted(), "standing": fmt.Sprint(q.Standing), "expires": q.ExpiresAt.Format(time.RFC3339)}
 		if q.Account.ID != "" {
 			data["account"] = q.Account.ID
@@ -56,7 +66,7 @@ func (e *Engine) intend(r store.Request, p *policy.Policy, listed bool, began ti
 			if a, _, err = c.Access(q.Tuple()); err != nil {
 				return err
 			}
-			_, fresh, _ := plan(a, q.ID, "")
+			_, fresh, _ := e.plan(a, q.ID, "")
 			if err := c.Plan(fresh...); err != nil {
 				return err
 			}
@@ -105,4 +115,58 @@ func stands(a store.Access, known, listed bool, began time.Time) (bool, error) {
 		return false, errBusy
 	}
 	return true, nil
+}
+
+// fits says whether there is room for a line in the guard, with some to spare: an end before its time, or an extension, must always find room. Where the
+// guard is closed, no room is a no; a timed one goes on without its line, which is told.
+func (e *Engine) fits(c *store.Change, closed bool) (bool, error) {
+	g, err := c.Guard()
+	if err != nil {
+		return false, err
+	}
+	g.Closed = closed
+	if err = e.Guards.Fits(spare(g)); err == nil {
+		return true, nil
+	}
+	var full *store.Refusal
+	if !errors.As(err, &full) || c.Request.Guard != policy.GuardTimed {
+		return false, err
+	}
+	c.Request.Ends.Full = true
+	return false, c.Unline()
+}
+
+// spare adds to a guard what must still fit into it: two people who end at times of their own.
+func spare(g store.Guard) store.Guard {
+	g.Lines = slices.Clone(g.Lines)
+	for n := range 2 {
+		who := fmt.Sprintf("00000000-0000-0000-0000-00000000000%d", n)
+		g.Lines = append(g.Lines, store.Line{Who: who, Until: time.Unix(int64(1+n), 0), Before: time.Unix(int64(1+n), 0)})
+	}
+	return g
+}
+
+// changed says what of a request the policy has taken back since.
+func changed(p *policy.Policy, s policy.Scenario, r store.Request) string {
+	now := store.Request{Requester: r.Requester}
+	name(&now, p, s)
+	switch {
+	case now.PermissionSet != r.PermissionSet, now.Group != r.Group, now.Role != r.Role:
+		return "The policy now grants something else for this scenario. Ask anew."
+	case now.IAMUser != r.IAMUser:
+		return "The policy now names another IAM user for you. Ask anew."
+	}
+	return ""
+}
+
+// guardSwitchedOff refuses what a guard that we no longer write would refuse in AWS.
+func (e *Engine) guardSwitchedOff(r store.Request) string {
+	if e.Guards != nil || r.PermissionSet == "" {
+		return ""
+	}
+	w, known, err := e.writtenGuard(store.Guard{Account: r.Account.ID, Set: r.PermissionSet})
+	if err == nil && known && w.Now.Closed {
+		return "The guard of this permission set refuses whoever has no line in it, and the operator has switched the guard policies off, so nobody could use it. Whoever runs Breakglass can set BREAKGLASS_GUARD again, or make the policy harmless."
+	}
+	return ""
 }

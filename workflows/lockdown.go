@@ -50,8 +50,24 @@ func (e *Engine) lock(by store.By, why string, click uint64) error {
 	if err == nil {
 		e.Nudge()
 		e.hear()
+		return nil
 	}
-	return err
+	return e.everybodyOut(err)
+}
+
+// everybodyOut ends every session that it can although a lockdown could not be written down.
+func (e *Engine) everybodyOut(cause error) error {
+	open, err := e.DB.Open()
+	if err != nil {
+		return cause
+	}
+	out := cause
+	for _, r := range open {
+		if r.State == store.Granting || r.State == store.Active {
+			out = e.outAnyway(r, cause)
+		}
+	}
+	return out
 }
 
 func (e *Engine) unlock(by store.By, why string, click uint64) error {

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"context"
+	"time"
 
 	"breakglass/store"
 )
@@ -39,6 +40,13 @@ type Guards interface {
 	// Ready fetches ahead whatever Write and Fence will need for a permission set in this account ("" for a role), so that each is one call. What goes
 	// wrong shows there.
 	Ready(ctx context.Context, account, set string)
+	// Fits says, without a call, whether there is room for a guard; a *store.Refusal says why not, for people.
+	Fits(g store.Guard) error
+	// Lasts is how long credentials of a permission set's session, or with "" of a role's, can be valid; the longest there is where that is not known. It
+	// makes no call.
+	Lasts(set string) time.Duration
+	// Lines reads what a guard says now, as far as it is in our form: a store that was restored does not know all of it.
+	Lines(ctx context.Context, account, set, role string) ([]store.Line, error)
 	// Write brings a guard to exactly what g says, and returns when IAM has taken it. *store.Refusal where trying again will not help: it is
 	// full, or the account lacks the policy.
 	Write(ctx context.Context, g store.Guard) error

@@ -43,8 +43,14 @@ func (e *Engine) beginCensus() {
 	}, nil)
 }
 
-// tidySoon begins one because something was left behind.
-func (e *Engine) tidySoon() { e.beginCensus() }
+// tidySoon takes away what a grant that came to nothing left behind.
+func (e *Engine) tidySoon(of store.Tuple) {
+	e.spawn("tidy "+scheduleTurn(of), e.rooms.quiet, func(ctx context.Context) {
+		if err := e.tidyOne(ctx, of); err != nil && ctx.Err() == nil {
+			e.Log.Warn("what a failed grant left behind could not be taken away yet", "err", err)
+		}
+	}, nil)
+}
 
 // Reconcile compares once. What could not be asked is in the error; all else was done.
 func (e *Engine) Reconcile(ctx context.Context) error {
@@ -82,10 +88,10 @@ func (e *Engine) Reconcile(ctx context.Context) error {
 	if e.Inventory != nil {
 		add(e.reconcileGroups(ctx, p, seen))
 	}
-	add(e.reconcileSchedules(ctx))
+	add(e.reconcileSchedules(ctx, seen))
 	add(e.tidy(ctx))
 	add(e.sessionsGone(ctx, seen))
-	if ctx.Err() == nil && errors.Join(errs...) == nil {
+	if ctx.Err() == nil {
 		add(e.remember(seen))
 	}
 	e.census.end(e, began)
@@ -203,12 +209,19 @@ func (e *Engine) explain(ctx context.Context, p *policy.Policy, at pair, group s
 	}
 	f.done = "It is being removed, as the policy says."
 	seen.stands(key + " removed")
+	known, err := e.standingFindings()
+	if err != nil {
+		return err
+	}
+	fresh := !slices.Contains(known, key+" removed")
 	if err := e.foundOnce(key+" removed", f); err != nil { // said once more where it was only announced until now
 		return err
 	}
 	data := map[string]string{"effect": "remove unexplained", "account": at.account, "granted": f.granted, "who": f.who}
-	if err := e.DB.Log(e.by(), store.EventIntent, data); err != nil {
-		return err
+	if fresh { // what cannot be removed is tried for ever, and written down once
+		if err := e.DB.Log(e.by(), store.EventIntent, data); err != nil {
+			return err
+		}
 	}
 	if err := e.Inventory.Remove(ctx, at.account, at.set, group, h); err != nil && !errors.Is(err, store.ErrGone) {
 		return fmt.Errorf("remove what nothing explains: %w", err)
@@ -261,6 +274,7 @@ func (e *Engine) reconcileGroups(ctx context.Context, p *policy.Policy, seen *si
 			errs = append(errs, fmt.Errorf("list the members of the anchor %s: %w", group, err))
 			continue
 		}
+		seen.answered(pair{set: group})
 		for _, h := range members {
 			f := finding{what: FoundAnchor, granted: group, who: holder(h)}
 			key := f.key()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -133,26 +134,33 @@ func TestGuardThatWasDownWasNotTampered(t *testing.T) {
 	})
 }
 
-// Schedules that are missing are put back, those of nobody go, and those of others in the same group stay.
+// Schedules that are missing are put back, those of sessions that are long over go, and what the store knows nothing of stays: it may be the last end
+// that a session has which a restored store has forgotten.
 func TestSchedulesMissingAndStray(t *testing.T) {
 	single(t, func(s *legend) {
+		over := s.active("console", "1h", "pat")
+		s.press("dana", store.Click{Kind: store.ClickEnd, Request: over})
+		s.pass(15 * time.Minute)
 		id := s.active("ec2", "2h", "lee")
 		s.mu.Lock()
 		s.findings, s.unscheduled = true, true
 		names := slices.Sorted(maps.Keys(s.schedules))
 		delete(s.schedules, names[0])
 		at := time.Now().Add(3 * time.Hour).Truncate(time.Minute)
-		s.schedules["BG-900-20260101T0000-1"] = store.Schedule{Name: "BG-900-20260101T0000-1", At: at}
+		mark := strings.Split(names[0], "-")[2]
+		stray, unknown := string(over)+"-"+mark+"-20260101T0000-1", "BG-1900-"+mark+"-20260101T0000-1"
+		s.schedules[stray] = store.Schedule{Name: stray, At: at}
+		s.schedules[unknown] = store.Schedule{Name: unknown, At: at}
 		s.schedules["somebody-elses"] = store.Schedule{Name: "somebody-elses", At: at}
 		s.mu.Unlock()
 		s.pass(16 * time.Minute)
 		s.unscheduled = false
 		left := slices.Sorted(maps.Keys(s.schedules))
-		if !slices.Equal(left, append(names, "somebody-elses")) {
+		if !slices.Equal(left, append(names, unknown, "somebody-elses")) {
 			t.Errorf("there are %v", left)
 		}
 		s.pass(31 * time.Minute)
-		if n := s.found(workflows.FoundSchedule, ""); n != 2 {
+		if n := s.found(workflows.FoundSchedule, ""); n != 3 {
 			t.Errorf("announced %d times", n)
 		}
 		s.pass(75 * time.Minute)

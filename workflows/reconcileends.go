@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"breakglass/store"
 	"breakglass/workflows/policy"
@@ -66,16 +66,14 @@ func same(a, b store.Guard) bool {
 // reconcileGuard puts back a guard that somebody changed, and announces it. Lines whose time is over go with the next writing.
 func (e *Engine) reconcileGuard(ctx context.Context, p *policy.Policy, at pair) error {
 	rule, ok := p.GuardOf(at.set, at.account)
-	if e.Guards == nil || !ok || rule.Mode == policy.GuardNone || !opens(p, at) {
+	if e.Guards == nil || !ok || !opens(p, at) {
 		return nil
 	}
 	of := store.Tuple{Account: at.account, Set: at.set}
-	done, err := e.turns.take(ctx, of.Account+" "+of.Set+" "+of.Role)
-	if err != nil {
-		return err
+	if rule.Mode == policy.GuardNone {
+		return e.openGuard(ctx, of)
 	}
-	differs, err := e.differs(ctx, of)
-	done()
+	differs, err := e.surelyDiffers(ctx, of)
 	if err != nil {
 		return fmt.Errorf("read the guard of %s in %s: %w", at.set, at.account, err)
 	}
@@ -88,6 +86,30 @@ func (e *Engine) reconcileGuard(ctx context.Context, p *policy.Policy, at pair) 
 		}
 	}
 	return e.fence(ctx, at.account)
+}
+
+// iamLag is how long a reading of IAM may lag behind a writing, before a difference is somebody's doing.
+const iamLag = 30 * time.Second
+
+// surelyDiffers says how a guard differs, and still does a while later.
+func (e *Engine) surelyDiffers(ctx context.Context, of store.Tuple) (differs string, err error) {
+	for _, pause := range []time.Duration{0, iamLag} {
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-time.After(pause):
+		}
+		done, err := e.turns.take(ctx, of.Account+" "+of.Set+" "+of.Role)
+		if err != nil {
+			return "", err
+		}
+		differs, err = e.differs(ctx, of)
+		done()
+		if err != nil || differs == "" {
+			return "", err
+		}
+	}
+	return differs, nil
 }
 
 // differs says how a guard differs from what was last written; one that was never written by us is only made.
@@ -119,12 +141,9 @@ func opens(p *policy.Policy, at pair) bool {
 	return slices.ContainsFunc(p.Opens(policy.Grant{Kind: policy.GrantPermissionSet, Name: at.set}), func(a policy.Account) bool { return a.ID == at.account })
 }
 
-// ours is the form of the names of our schedules.
-var ours = regexp.MustCompile(`^BG-[0-9]+-[0-9]{8}T[0-9]{4}-[0-9]$`)
-
 // reconcileSchedules puts back schedules of open sessions that are gone, and takes away those that belong to nothing. Rows are read before the listing to
 // find what is missing, and after it to find what is too many: a schedule is in its row before it is made and until after it was removed.
-func (e *Engine) reconcileSchedules(ctx context.Context) error {
+func (e *Engine) reconcileSchedules(ctx context.Context, seen *sightings) error {
 	if e.DeadMan == nil {
 		return nil
 	}
@@ -140,22 +159,57 @@ func (e *Engine) reconcileSchedules(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	wanted := map[string]bool{}
+	wanted, known := map[string]bool{}, map[string]bool{}
 	for _, a := range after {
 		for _, s := range a.Schedules {
-			wanted[s.Name] = true
+			wanted[s.Name], known[s.Name] = true, true
+		}
+	}
+	for _, a := range before {
+		for _, s := range a.Schedules {
+			known[s.Name] = true
 		}
 	}
 	var errs []error
 	for _, name := range listed {
-		if ours.MatchString(name) && !wanted[name] {
-			errs = append(errs, e.dropStray(ctx, name))
+		if m := ours.FindStringSubmatch(name); m != nil && !known[name] {
+			errs = append(errs, e.stray(ctx, name, store.ID(m[1]), m[2], seen))
 		}
 	}
 	for _, a := range before {
 		errs = append(errs, e.restoreSchedules(ctx, a, listed, wanted))
 	}
 	return errors.Join(errs...)
+}
+
+// stray looks at a schedule that is in no row. It is removed only where this store knows that its session is long over: one that the store knows nothing of, as
+// after a restore, or that is another installation's, may be the last end that a session has.
+func (e *Engine) stray(ctx context.Context, name string, id store.ID, mark string, seen *sightings) error {
+	r, err := e.DB.Request(id)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	over := err == nil && mark == e.mark() && r.State != store.Pending && r.State != store.Approved && !r.State.MayHaveAccess()
+	if over && e.now().After(latest(r.EndedAt, r.ClosedAt).Add(listingLag)) {
+		return e.dropStray(ctx, name)
+	}
+	if over {
+		return nil // it has only just ended
+	}
+	detail := "this store does not know its session, as after a restore from an older backup"
+	if mark != e.mark() {
+		detail = "another installation of Breakglass made it"
+	}
+	f := finding{what: FoundSchedule, granted: name, detail: detail, done: "It was left: it may be the last end that a session has."}
+	seen.stands(f.key())
+	return e.foundOnce(f.key(), f)
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func (e *Engine) dropStray(ctx context.Context, name string) error {
@@ -203,6 +257,9 @@ func (e *Engine) allActive(a store.Access) bool {
 	for _, id := range a.Live {
 		r, err := e.DB.Request(id)
 		young := e.now().Before(r.VerifiedAt.Add(listingLag)) // a listing may lag behind what was made
+		for _, x := range r.Extensions {
+			young = young || e.now().Before(x.DoneAt.Add(listingLag))
+		}
 		if _, x := r.Extending(); err != nil || r.State != store.Active || !r.Ends.Schedules || x != nil || young {
 			return false
 		}
@@ -228,7 +285,8 @@ func (e *Engine) tidy(ctx context.Context) error {
 // leftovers says whether something is left of an access that nobody has any more.
 func (e *Engine) leftovers(a store.Access) bool {
 	_, says := a.Line(e.now())
-	return len(a.Live) == 0 && a.Removing == "" && (len(a.Schedules) > 0 && e.DeadMan != nil || a.Lined && !says)
+	// What was only vouched for keeps its schedules: they run by themselves.
+	return len(a.Live) == 0 && a.Removing == "" && (len(a.Schedules) > 0 && e.DeadMan != nil && !a.Forced || a.Lined && !says)
 }
 
 // tidyOne takes away what is left of one, having looked again in its turn: a new session may have come meanwhile.
@@ -243,7 +301,7 @@ func (e *Engine) tidyOne(ctx context.Context, of store.Tuple) error {
 		return err
 	}
 	var gone []string
-	if e.DeadMan != nil && len(a.Schedules) > 0 {
+	if e.DeadMan != nil && len(a.Schedules) > 0 && !a.Forced {
 		for _, s := range a.Schedules {
 			gone = append(gone, s.Name)
 		}

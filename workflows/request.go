@@ -51,7 +51,15 @@ func (e *Engine) Submit(ctx context.Context, by store.By, a Ask) (store.Request,
 	if err := e.second(&r); err != nil {
 		return store.Request{}, fmt.Errorf("read earlier requests: %w", err)
 	}
-	r, err := e.DB.Submit(by, r, func(c *store.Change) error { return e.begin(c, p, s, who(a.Who)) })
+	submit := func() (store.Request, error) {
+		return e.DB.Submit(by, r, func(c *store.Change) error { return e.begin(c, p, s, who(a.Who)) })
+	}
+	q, err := submit()
+	if errors.Is(err, errSecond) { // another came in at the same moment: this one takes somebody's word
+		takeWord(&r)
+		q, err = submit()
+	}
+	r = q
 	if errors.Is(err, store.ErrSeen) {
 		return store.Request{}, err
 	}
@@ -135,18 +143,26 @@ func (e *Engine) second(r *store.Request) error {
 	if !r.NoWord {
 		return nil
 	}
-	recent, err := e.DB.OfPerson(r.Requester.UserID, 50)
+	recent, err := e.DB.OfPerson(r.Requester.UserID, 500)
 	if err != nil {
 		return err
 	}
 	for _, o := range recent {
 		if o.NoWord && !o.GrantedAt.IsZero() && r.SubmittedAt.Sub(o.GrantedAt) < policy.SecondWithin {
-			r.Second, r.NoWord = true, false
-			r.State, r.DecidedAt = store.Pending, time.Time{}
+			takeWord(r)
 			return nil
 		}
 	}
 	return nil
+}
+
+// errSecond: of two sessions that take nobody's word only the first is let through.
+var errSecond = errors.New("another session without anybody's word is open")
+
+// takeWord makes a request that would take nobody's word wait for one other eligible person.
+func takeWord(r *store.Request) {
+	r.Second, r.NoWord = true, false
+	r.State, r.DecidedAt = store.Pending, time.Time{}
 }
 
 // begin completes the record of a new request, in the transaction that writes it.
@@ -160,6 +176,9 @@ func (e *Engine) begin(c *store.Change, p *policy.Policy, s policy.Scenario, ask
 		return errors.Join(err, &Refusal{RefusedLocked, lockedDown(l)})
 	}
 	for _, o := range open {
+		if r.NoWord && o.NoWord && o.ID != r.ID && o.Lead == "" && (o.GrantedAt.IsZero() || now.Sub(o.GrantedAt) < policy.SecondWithin) {
+			return errSecond
+		}
 		if o.Scenario == r.Scenario && o.Account.ID == r.Account.ID && (o.State == store.Pending || o.State == store.Approved || o.State == store.Granting || o.State == store.Active) {
 			return &Refusal{RefusedOpen, fmt.Sprintf("%s is the same request and is %s already.", o.ID, o.State)}
 		}

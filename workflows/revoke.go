@@ -173,7 +173,7 @@ func (e *Engine) refuse(ctx context.Context, r *store.Request, a store.Access) e
 		e.Log.Warn("the guard does not refuse yet; the removal goes on meanwhile", "request", r.ID, "err", err)
 		return fmt.Errorf("have the guard refuse: %w", err)
 	}
-	n, _ := e.endShells(ask, *r)
+	n, _ := e.endShells(ask, *r, a.Since)
 	q, err := e.DB.Touch(e.by(), r.ID, store.Revoking, func(c *store.Change) error {
 		c.Request.Work.Refused = true
 		c.Request.Work.Shells += n
@@ -223,10 +223,18 @@ func (e *Engine) takeAway(ctx context.Context, r *store.Request) (gone bool, err
 	return true, nil
 }
 
+// shellsFor is how long open shells are looked for after the access is gone. A Region in which AWS refuses to be asked would else keep the case open, and
+// the person out, for ever; that it could not be looked is said.
+const shellsFor = 15 * time.Minute
+
 // settle does what is left once a listing showed nothing: open shells, a guard that does not refuse yet, schedules. The first two hold up the end of the
 // case, since somebody may still be in; a schedule that cannot be taken away finds nothing to do, and is tidied later.
 func (e *Engine) settle(ctx context.Context, r store.Request, a store.Access, refused error) error {
-	n, err := e.endShells(ctx, r)
+	n, err := e.endShells(ctx, r, a.Since)
+	noLook := ""
+	if err != nil && !r.Work.Absent.IsZero() && e.now().After(r.Work.Absent.Add(shellsFor)) {
+		noLook, err = brief(err), nil
+	}
 	if refused != nil && !r.Ends.Unguarded && !e.now().Before(a.Reach) {
 		refused = nil // the line's own date refuses by now
 	}
@@ -245,6 +253,9 @@ func (e *Engine) settle(ctx context.Context, r store.Request, a store.Access, re
 		return err
 	}
 	data := map[string]string{}
+	if noLook != "" {
+		data["no_look"] = noLook
+	}
 	if n += r.Work.Shells; n > 0 {
 		data["shells"] = fmt.Sprint(n)
 	}
@@ -269,7 +280,7 @@ func (e *Engine) leave(ctx context.Context, r store.Request, a store.Access, dat
 			return fmt.Errorf("have the guard end with the sessions that are left: %w", err)
 		}
 	}
-	if e.schedulable(r) && len(a.Live) > 0 {
+	if len(a.Live) > 0 && (e.schedulable(r) || len(a.Schedules) > 0) {
 		if err := e.makeSchedules(ctx, r); err != nil {
 			return fmt.Errorf("have the dead man's schedules end with the sessions that are left: %w", err)
 		}
@@ -354,8 +365,9 @@ func (e *Engine) endedClean(r store.Request, data map[string]string, unscheduled
 		if n, err := strconv.Atoi(data["shells"]); err == nil {
 			q.Ends.Shells = n
 		}
+		q.Ends.NoLook = data["no_look"]
 		errs := []error{
-			e.confess(c), c.Forget(false, now.Add(credentialsLive)), c.Log(store.EventOutcome, outcome), card(c), pass(c), line(c, NoticeEnded, data),
+			e.confess(c), c.Forget(false, now.Add(e.lasts(*q))), c.Log(store.EventOutcome, outcome), card(c), pass(c), line(c, NoticeEnded, data),
 			direct(c, NoticeGoodbye, q.Requester.SlackID, data),
 		}
 		if !late.IsZero() {

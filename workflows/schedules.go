@@ -17,11 +17,19 @@ import (
 func later() []time.Duration { return []time.Duration{0, 3 * time.Minute, 15 * time.Minute} }
 
 // plan is which schedules must stand for an access, and which that may stand must not. Scheduler knows no seconds: the end is rounded up.
-func plan(a store.Access, id store.ID, membership string) (want []store.Schedule, fresh []store.Schedule, stale []string) {
+func (e *Engine) plan(a store.Access, id store.ID, membership string) (want []store.Schedule, fresh []store.Schedule, stale []string) {
+	if e.switchedOff() { // those of before stay, unless they come before the end
+		for _, o := range a.Schedules {
+			if o.At.Before(a.Until) {
+				stale = append(stale, o.Name)
+			}
+		}
+		return nil, nil, stale
+	}
 	if !a.Until.IsZero() {
 		end := a.Until.Add(time.Minute - 1).Truncate(time.Minute)
 		for n, after := range later() {
-			s := store.Schedule{Name: fmt.Sprintf("%s-%s-%d", id, end.Format("20060102T1504"), n+1), At: end.Add(after), Tuple: a.Tuple, Membership: membership}
+			s := store.Schedule{Name: fmt.Sprintf("%s-%s-%s-%d", id, e.mark(), end.Format("20060102T1504"), n+1), At: end.Add(after), Tuple: a.Tuple, Membership: membership}
 			if i := slices.IndexFunc(a.Schedules, func(o store.Schedule) bool { return o.At.Equal(s.At) && o.Membership == membership }); i >= 0 {
 				s = a.Schedules[i]
 			} else {
@@ -51,11 +59,24 @@ func (e *Engine) makeSchedules(ctx context.Context, r store.Request) error {
 		return err
 	}
 	defer done()
-	a, _, err := e.DB.Access(r.Tuple())
-	if err != nil {
-		return err
+	for {
+		a, _, err := e.DB.Access(r.Tuple())
+		if err != nil {
+			return err
+		}
+		if err := e.makeFor(ctx, r, a); err != nil {
+			return err
+		}
+		b, _, err := e.DB.Access(r.Tuple())
+		if err != nil || b.Until.Equal(a.Until) {
+			return err
+		} // the end has moved meanwhile, by another session of the same access
 	}
-	want, fresh, stale := plan(a, r.ID, membershipOf(a, r))
+}
+
+// makeFor makes the schedules of an access as it stands, and drops the others. The caller has the turn.
+func (e *Engine) makeFor(ctx context.Context, r store.Request, a store.Access) error {
+	want, fresh, stale := e.plan(a, r.ID, membershipOf(a, r))
 	if len(fresh) > 0 || len(stale) > 0 { // most are written down with the intent; these follow from what came in between
 		if _, err := e.DB.Touch(e.by(), r.ID, r.State, func(c *store.Change) error {
 			data := map[string]string{"effect": "schedule"}
@@ -85,7 +106,7 @@ func (e *Engine) makeSchedules(ctx context.Context, r store.Request) error {
 
 // membershipOf is the membership that schedules of a group take away.
 func membershipOf(a store.Access, r store.Request) string {
-	if r.Group != "" && r.State == store.Granting && r.Work.Change != "" {
+	if r.Group != "" && r.State != store.Revoking && r.Work.Change != "" {
 		return r.Work.Change
 	}
 	for _, s := range a.Schedules {
@@ -133,7 +154,7 @@ func (e *Engine) scheduleMembership(ctx context.Context, r store.Request) (store
 		if err != nil {
 			return err
 		}
-		_, fresh, _ := plan(a, c.Request.ID, c.Request.Work.Change)
+		_, fresh, _ := e.plan(a, c.Request.ID, c.Request.Work.Change)
 		return errors.Join(c.Plan(fresh...), c.Log(store.EventIntent, map[string]string{"effect": "schedule", "names": names(fresh)}))
 	})
 	if err != nil {
@@ -160,6 +181,9 @@ func (e *Engine) dropAll(ctx context.Context, of store.Tuple, names []string) er
 	return e.removeSchedules(ctx, names)
 }
 
+// mark is what tells our schedules from another installation's: the beginning of the store's identity.
+func (e *Engine) mark() string { return e.DB.ID()[:6] }
+
 func scheduleTurn(t store.Tuple) string {
 	return "schedules " + t.UserID + " " + t.Account + " " + t.Set + " " + t.Group
 }
@@ -167,4 +191,28 @@ func scheduleTurn(t store.Tuple) string {
 // unscheduled says whether a membership still lacks the schedules that end it.
 func (e *Engine) unscheduled(r store.Request) bool {
 	return r.Group != "" && !r.Ends.Schedules && e.schedulable(r)
+}
+
+// scheduleLate makes the schedules of a session that was opened while they were switched off.
+func (e *Engine) scheduleLate(ctx context.Context, r store.Request) error {
+	if r.Group != "" {
+		change, err := e.Assigner.Assign(ctx, r.Grant()) // the same membership, and its id
+		if err != nil {
+			return fmt.Errorf("ask for the membership's id: %w", err)
+		}
+		r.Work.Change = change
+	}
+	if err := e.makeSchedules(ctx, r); err != nil {
+		return err
+	}
+	_, err := e.DB.Touch(e.by(), r.ID, store.Active, func(c *store.Change) error {
+		q := c.Request
+		q.Stop(store.ClockPoll)
+		q.Ends.Schedules = true
+		if q.Ends.Guard {
+			q.Ends.Why = ""
+		}
+		return errors.Join(c.Log(store.EventOutcome, map[string]string{"effect": "schedule", "scheduled": "true"}), card(c))
+	})
+	return err
 }

@@ -15,12 +15,12 @@ type claim struct{ again bool }
 // rooms bound how much goes on at once, each kind for itself: grants that hang on AWS must not stand in the way of revocations,
 // nor a slow reading of CloudTrail or a mail server that hangs in the way of anything. Steps mostly wait; the adapters keep AWS's quotas.
 type rooms struct {
-	clicks, grants, ends, quiet, tells, reports, voices, mails, census chan struct{}
+	clicks, exits, grants, ends, quiet, tells, reports, voices, mails, census chan struct{}
 }
 
 func newRooms() rooms {
 	of := func(n int) chan struct{} { return make(chan struct{}, n) }
-	return rooms{clicks: of(64), grants: of(32), ends: of(1024), quiet: of(16), tells: of(16), reports: of(8), voices: of(4), mails: of(2), census: of(1)}
+	return rooms{clicks: of(64), exits: of(64), grants: of(32), ends: of(1024), quiet: of(16), tells: of(16), reports: of(8), voices: of(4), mails: of(2), census: of(1)}
 }
 
 // kick begins the next step of a request, unless somebody is at it: they will look once more. Telling people has a claim of its own: it
@@ -36,7 +36,11 @@ func (e *Engine) kick(r store.Request) {
 }
 
 func (e *Engine) kickClick(c store.Click) {
-	e.spawn(fmt.Sprintf("click %d", c.Seq), e.rooms.clicks, func(ctx context.Context) { e.click(ctx, c) }, nil)
+	room := e.rooms.clicks
+	if ends(c.Kind) { // no crowd that waits for the directory may hold up an end
+		room = e.rooms.exits
+	}
+	e.spawn(fmt.Sprintf("click %d", c.Seq), room, func(ctx context.Context) { e.click(ctx, c) }, nil)
 }
 
 // room is where the next step of a request is done. A grant whose time is over is an end, and waits for no grant.

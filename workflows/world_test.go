@@ -48,6 +48,7 @@ type world struct {
 	lag            time.Time    // until then a listing shows what is not there any more
 	back           atomic.Int64 // how far the machine's clock was set back
 	stands         *store.Tuple // was there before
+	guardRoom      int          // how many lines a guard has room for; 0: any number
 	trail          func(context.Context)
 	deliver        func(store.Notice) error
 	follow         func(change string, removal bool) error

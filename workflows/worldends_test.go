@@ -379,3 +379,20 @@ func breakDisk(db *store.DB) (mend func()) {
 	*at = func([]byte, int64) (int, error) { return 0, errors.New("no space left on device") }
 	return func() { *at = was }
 }
+
+// Fits: the world's guards have room for everybody unless a story says otherwise.
+func (g guards) Fits(gu store.Guard) error {
+	if most := g.r.w.guardRoom; most > 0 && len(gu.Lines) > most {
+		return &store.Refusal{Code: "GuardFull", Message: "there is no room in the guard"}
+	}
+	return nil
+}
+
+func (guards) Lasts(string) time.Duration { return 12 * time.Hour }
+
+// Lines are what the guard says now.
+func (g guards) Lines(_ context.Context, account, set, role string) ([]store.Line, error) {
+	g.r.w.mu.Lock()
+	defer g.r.w.mu.Unlock()
+	return g.r.w.guards[nameOf(store.Guard{Account: account, Set: set, Role: role})].Lines, nil
+}

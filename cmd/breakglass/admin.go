@@ -45,9 +45,10 @@ type command struct {
 	Why      string   `json:"why,omitempty"`
 }
 
-// answer is what it says. Refused is a reason for a person; Error a fault.
+// answer is what it says. Refused is a reason for a person; Error a fault, beside which Said is what was done in spite of it.
 type answer struct {
 	Sessions []store.Request   `json:"sessions,omitempty"`
+	Lockdown *store.Lockdown   `json:"lockdown,omitempty"` // the one in force
 	Said     string            `json:"said,omitempty"`
 	Proofs   map[string]string `json:"proofs,omitempty"` // when each was last seen
 	Refused  string            `json:"refused,omitempty"`
@@ -94,7 +95,7 @@ func do(e *workflows.Engine, db *store.DB, by store.By, c command) answer {
 	a := answer{}
 	switch c.Do {
 	case "sessions":
-		a.Sessions, err = db.Open()
+		a.Sessions, a.Lockdown, err = sessions(db)
 	case "end":
 		if err = e.End(by, c.ID, ""); err == nil {
 			a.Said = fmt.Sprintf("%s is ending. Its access is taken away now; breakglass sessions shows when it is gone.", c.ID)
@@ -123,8 +124,11 @@ func do(e *workflows.Engine, db *store.DB, by store.By, c command) answer {
 		err = fmt.Errorf("%q is no command of this version", c.Do)
 	}
 	var refused *workflows.Refusal
+	var unrecorded *workflows.Unrecorded
 	switch {
 	case err == nil:
+	case errors.As(err, &unrecorded): // it was done, and it is a fault all the same: whoever asked must ask again
+		a.Said, a.Error = doing(c), err.Error()
 	case errors.As(err, &refused):
 		a.Refused = refused.Why
 	case errors.Is(err, store.ErrNotFound):
@@ -133,6 +137,27 @@ func do(e *workflows.Engine, db *store.DB, by store.By, c command) answer {
 		a.Error = err.Error()
 	}
 	return a
+}
+
+// doing is what is being done although it could not be written down.
+func doing(c command) string {
+	if c.Do == "end" {
+		return fmt.Sprintf("The access of %s is being taken away, and that could not be written down.", c.ID)
+	}
+	return "The access of every session is being taken away, and that could not be written down: no lockdown is in force, and new sessions are refused only because the store cannot be written."
+}
+
+// sessions are those that are not at their end, and the lockdown in force.
+func sessions(db *store.DB) ([]store.Request, *store.Lockdown, error) {
+	open, err := db.Open()
+	if err != nil {
+		return nil, nil, err
+	}
+	l, locked, err := db.Lockdown()
+	if err != nil || !locked {
+		return open, nil, err
+	}
+	return open, &l, nil
 }
 
 // ask sends a command to the bot that runs on this store. running is false where none does.

@@ -61,6 +61,7 @@ func (p *program) reload() error {
 	}
 	p.pol.Store(pol)
 	p.log.Info("policy taken up", "hash", pol.Hash)
+	p.engine.PolicyChanged()
 	p.engine.Nudge()
 	return nil
 }

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"reflect"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/kelseyhightower/envconfig"
+	"github.com/robfig/cron/v3"
 	"github.com/spf13/cobra"
 )
 
@@ -53,6 +55,20 @@ func (e environment) needed() error {
 	}
 	if len(missing) > 0 {
 		return usagef("%s must be set; breakglass config says what to", strings.Join(missing, " and "))
+	}
+	return nil
+}
+
+// faults are those that show before anything is opened or called.
+func (e environment) faults() error {
+	if err := e.needed(); err != nil {
+		return err
+	}
+	if _, _, err := net.SplitHostPort(e.Listen); err != nil && e.Listen != "" {
+		return usagef("BREAKGLASS_LISTEN: %w", err)
+	}
+	if _, err := cron.ParseStandard(e.Sweep); err != nil && e.Sweep != "" {
+		return usagef("BREAKGLASS_SWEEP: %w", err)
 	}
 	return nil
 }

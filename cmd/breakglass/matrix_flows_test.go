@@ -40,7 +40,7 @@ var flows = []*flow{
 		var id store.ID
 		c.in("ask", func() {
 			id = c.ask("alice", "emergency", "prod-cash", "1h")
-			c.becomes("active", c.stands(id, store.Active))
+			c.active(id)
 		})
 		c.enter("alice", id)
 		c.in("end", func() {
@@ -55,10 +55,12 @@ var flows = []*flow{
 		first := c.opened("dana", "ec2", "prod-wealth", "lee")
 		c.pass(30 * time.Minute)
 		second := c.openedIn("second ", "dana", "console", "prod-wealth", "sam")
+		c.in("remind", func() { c.near(first, 10*time.Minute-time.Second) })
 		c.in("first ends", func() {
 			c.near(first, 200*time.Millisecond)
 			c.becomes("ended", c.stands(first, store.Revoked))
 		})
+		c.in("second remind", func() { c.near(second, 10*time.Minute-time.Second) })
 		c.in("second ends", func() {
 			c.near(second, 200*time.Millisecond)
 			c.becomes("ended", c.stands(second, store.Revoked))
@@ -115,7 +117,7 @@ var flows = []*flow{
 		c.in("first word", func() { c.press("sec", "Approve", id, c.decided(id, 1)) })
 		c.in("approve", func() {
 			c.press("inc", "Approve", id, c.decided(id, 2))
-			c.becomes("active", c.stands(id, store.Active))
+			c.active(id)
 		})
 		c.enter("alice", id)
 		c.expires(id)
@@ -202,7 +204,7 @@ func (c *cell) openedIn(step, who, scenario, account, approver string) (id store
 	c.in(step+"ask", func() { id = c.ask(who, scenario, account, "1h") })
 	c.in(step+"approve", func() {
 		c.press(approver, "Approve", id, c.stands(id, store.Approved, store.Granting, store.Active))
-		c.becomes("active", c.stands(id, store.Active))
+		c.active(id)
 	})
 	c.enter(who, id)
 	return id

@@ -49,6 +49,7 @@ type cell struct {
 	seen    []*sighting
 	last    time.Time // of anything seen, by the real clock
 	struck  time.Time // when it went wrong, by the twins' clock
+	short   bool      // the session never was: see cutShort
 	hanging bool      // a call of the program's waits for an answer that will not come
 	broken  []string  // what does not hold
 	ends    map[store.ID]time.Time
@@ -247,7 +248,7 @@ func (c *cell) run() (broken []string) {
 	c.world.AWS.Intercept(nil)
 	c.world.Slack.Intercept(nil)
 	if c.expect != nil && c.stroke != nil && c.struckAt().IsZero() {
-		c.breaks("the effect never came")
+		c.breaks("%s", neverCame)
 	}
 	c.audit()
 	c.mu.Lock()
@@ -269,8 +270,22 @@ func (c *cell) play() {
 		}
 	}()
 	c.await("the program is up", 20*time.Second, func() bool { return c.world.Slack.Sockets() > 0 })
-	c.flow.play(c)
+	c.follow()
 	c.aftermath()
+}
+
+// follow plays the script.
+func (c *cell) follow() {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case cutShort:
+			c.shortened(store.ID(p))
+		default:
+			panic(p)
+		}
+	}()
+	c.flow.play(c)
 }
 
 // breaks notes what does not hold.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
 	"breakglass/bot"
@@ -27,19 +28,46 @@ type program struct {
 	aws    *aws.Connection
 	dir    *aws.Directory
 	idc    *aws.IdentityCenter
-	mail   *aws.Mailer
-	bot    *bot.Bot
+	mail   workflows.Mailer
 	side   slackSide
 	engine *workflows.Engine
-	rooms  *handlers.Channels
+
+	// What needs Slack's tokens; whoever uses these has seen side.bound.
+	bot   *bot.Bot
+	rooms *handlers.Channels
+	well  atomic.Pointer[http.Handler] // the bot's own health; nil until there is a bot
 }
 
 // catchUpFor is how long overdue revocations may hold up the connection to Slack.
 const catchUpFor = 5 * time.Second
 
+// newProgram joins what needs no Slack. It calls neither AWS nor Slack.
 func newProgram(ctx context.Context, s setting, db *store.DB, pol *policy.Policy) (*program, error) {
 	p := &program{setting: s, db: db}
 	p.pol.Store(pol)
+	var err error
+	if p.aws, err = aws.Connect(ctx, s.connection(pol)); err != nil {
+		return nil, err
+	}
+	if p.mail, err = p.mailer(pol); err != nil {
+		return nil, err
+	}
+	p.dir, p.idc = p.aws.Directory(), p.aws.IdentityCenter()
+	access := aws.NewAccess(p.idc, p.aws.Memberships(), p.aws.Roles())
+	engine := workflows.Config{
+		DB: db, Policy: p.pol.Load, Directory: p.dir, Assigner: access, Trail: p.aws.Trail(), Shells: p.aws.Shells(), Inventory: p.aws.Inventory(),
+		People: &p.side, Speaker: &p.side, Now: s.now, Log: s.log, Registry: s.registry, Sweep: s.env.Sweep, ByHand: access.ByHand,
+		DeadMan: p.aws.DeadMan(), NoSchedules: s.env.DeadmanRole == "", // those that were made before they were switched off are removed all the same
+	}
+	if s.env.Guard != "" { // an interface that holds a nil pointer is not nil
+		engine.Guards = p.aws.Guards()
+	}
+	p.engine = workflows.New(engine)
+	return p, nil
+}
+
+// connection is what AWS is reached by.
+func (s setting) connection(pol *policy.Policy) aws.Config {
 	cfg := aws.Config{
 		Region: pol.IdentityCenter.Region, InstanceARN: pol.IdentityCenter.InstanceARN,
 		MemberRole: s.env.MemberRole, OwnerRole: s.env.OwnerRole, Guard: s.env.Guard, DeadManRole: s.env.DeadmanRole,
@@ -48,66 +76,29 @@ func newProgram(ctx context.Context, s setting, db *store.DB, pol *policy.Policy
 	if s.aws != nil {
 		cfg.HTTP = s.aws
 	}
-	var err error
-	if p.aws, err = aws.Connect(ctx, cfg); err != nil {
+	return cfg
+}
+
+// mailer sends by what BREAKGLASS_MAIL names. A fault there ends the start only where nobody may have access.
+func (p *program) mailer(pol *policy.Policy) (workflows.Mailer, error) {
+	m, err := p.aws.Mailer(p.env.Mail, pol.Report.From)
+	if err == nil {
+		return m, nil
+	}
+	fault := usagef("BREAKGLASS_MAIL: %w", err)
+	if err := stay(p.db, p.log, fault); err != nil {
 		return nil, err
 	}
-	p.dir, p.idc = p.aws.Directory(), p.aws.IdentityCenter()
-	access := aws.NewAccess(p.idc, p.aws.Memberships(), p.aws.Roles())
-	if p.mail, err = p.aws.Mailer(s.env.Mail, pol.Report.From); err != nil {
-		return nil, usagef("BREAKGLASS_MAIL: %w", err)
-	}
-	engine := workflows.Config{
-		DB: db, Policy: p.pol.Load, Directory: p.dir, Assigner: access, Trail: p.aws.Trail(), Shells: p.aws.Shells(), Inventory: p.aws.Inventory(),
-		People: &p.side, Speaker: &p.side, Now: s.now, Log: s.log, Registry: s.registry, Sweep: s.env.Sweep, ByHand: access.ByHand,
-	}
-	if s.env.Guard != "" { // an interface that holds a nil pointer is not nil
-		engine.Guards = p.aws.Guards()
-	}
-	if s.env.DeadmanRole != "" {
-		engine.DeadMan = p.aws.DeadMan()
-	}
-	p.engine = workflows.New(engine)
-	return p, p.makeBot(ctx)
+	return unmailed{fault}, nil
 }
 
-// makeBot makes the side that talks to Slack. It does not call Slack yet.
-func (p *program) makeBot(ctx context.Context) error {
-	tokens := map[string]string{p.env.BotToken: "", p.env.AppToken: ""}
-	for ref := range tokens {
-		value, err := aws.Secret(ctx, p.aws, ref)
-		if err != nil {
-			return fmt.Errorf("read a Slack token: %w", err)
-		}
-		tokens[ref] = value
-	}
-	var err error
-	p.bot, err = bot.New(bot.Config{
-		BotToken: tokens[p.env.BotToken], AppToken: tokens[p.env.AppToken], APIURL: p.env.SlackURL,
-		HTTP: p.slack, Dialer: p.dialer, Log: p.log, Registry: p.registry, Now: p.now,
-		OnStranger: func(n int) {
-			p.log.Error("Slack counts connections that are not ours: clicks may vanish", "strangers", n)
-		},
-	}, &p.side)
-	if err != nil {
-		return err
-	}
-	p.bot.AddCheck("slack", func(context.Context) error {
-		if p.side.bound.Load() == nil {
-			return workflows.ErrNotYet
-		}
-		return nil
-	})
-	p.bot.AddCheck("store", func(context.Context) error { _, err := p.db.Tally(); return err })
-	p.rooms = handlers.NewChannels(p.bot.API(), p.db, func() (string, string) {
-		c := p.pol.Load().Channels
-		return c.Requests, c.Incidents
-	}, p.now)
-	return nil
-}
+// unmailed is mail that cannot go out until the environment is mended. What is to be mailed waits in the store.
+type unmailed struct{ fault error }
 
-// run is the order of a start: what is overdue, then the commands' socket and health, then Slack. It returns when ctx is done, after what was
-// in hand is finished.
+func (u unmailed) Send(context.Context, store.Mail) error { return u.fault }
+
+// run is the order of a start: what is overdue, then what the schedules know, then the commands' socket and health, then Slack, whose tokens may be kept in AWS. It returns when ctx is
+// done, after what was in hand is finished.
 func (p *program) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -117,10 +108,11 @@ func (p *program) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("begin what is overdue: %w", err)
 	}
+	p.recount(ctx)
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.engine.Run(gctx) })
-	g.Go(func() error { return p.listen(gctx) })
-	g.Go(func() error { return p.admin(gctx) })
+	g.Go(func() error { p.keepUp(gctx, "health and metrics are not served", p.listen); return nil })
+	g.Go(func() error { p.keepUp(gctx, "commands have no way in", p.admin); return nil })
 	g.Go(func() error { p.watchPolicy(gctx); return nil })
 	g.Go(func() error { p.warm(gctx); return nil })
 	g.Go(func() error { return p.talk(gctx) })
@@ -135,8 +127,18 @@ func (p *program) run(ctx context.Context) error {
 	return err
 }
 
-// startPause is between two tries to write down that the program started.
-const startPause = 30 * time.Second
+// recountFor is how long the schedules may hold up what comes after the overdue ends.
+const recountFor = 5 * time.Second
+
+// recount makes ids go on past those that the dead man's schedules know, before anybody can ask for anything and before schedules are compared with the
+// store: one that was restored has forgotten some.
+func (p *program) recount(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, recountFor)
+	defer cancel()
+	if err := p.engine.Recount(ctx); err != nil {
+		p.log.Warn("it is not known whether the dead man's schedules know later requests than the store: should it come from a backup, ids may be given twice", "err", err)
+	}
+}
 
 // begin writes the start down and says which ends are switched off. A store that cannot be written, as on a full disk, does not keep the program from
 // starting: what is over must be taken away. It is tried again until it works.
@@ -154,10 +156,8 @@ func (p *program) begin(ctx context.Context, policyText []byte) {
 	p.log.Error("the store cannot be written: nothing new can be asked for until it can; what is over is taken away all the same. Make room on its disk", "err", err)
 	go func() {
 		for ; err != nil; err = p.started(policyText) {
-			select {
-			case <-ctx.Done():
+			if wait(ctx, againAfter) != nil {
 				return
-			case <-time.After(startPause):
 			}
 		}
 		p.log.Info("the store can be written again")
@@ -184,99 +184,31 @@ func (p *program) warm(ctx context.Context) {
 	}
 }
 
-// talk connects to Slack and stays connected. Tokens that Slack refuses end the process, but never while somebody may have access: then it
-// goes on without Slack until they are out, and says so.
-func (p *program) talk(ctx context.Context) error {
-	if err := p.bind(ctx); err != nil {
-		return p.outlive(ctx, err)
-	}
-	if p.ready != nil {
-		p.ready(p)
-	}
-	err := p.bot.Run(ctx)
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	p.side.bound.Load().handlers.Close(closing)
-	if err == nil {
-		return ctx.Err()
-	}
-	return p.outlive(ctx, err)
-}
+// againAfter is between two tries of what the program can do without for a while.
+const againAfter = 30 * time.Second
 
-// bind asks Slack who we are, again and again while it does not answer, and puts the handlers together.
-func (p *program) bind(ctx context.Context) error {
-	api := p.bot.API()
-	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
-		home, err := handlers.Pin(ctx, api)
-		if err == nil {
-			p.connect(home)
-			return nil
-		}
-		if bot.RefusesTokens(err) {
-			return err
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		p.log.Warn("Slack does not answer; trying again", "in", pause.String(), "err", err)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
-	}
-}
-
-func (p *program) connect(home handlers.Workspace) {
-	api := p.bot.API()
-	people := handlers.NewIdentity(handlers.IdentityParts{
-		Slack: api, Directory: p.dir, Facts: p.db, Policy: p.pol.Load, Workspace: home, Now: p.now, Log: p.log, OnChanged: p.personChanged,
-	})
-	ends := otherEnds(p.env)
-	speaker := handlers.NewSpeaker(handlers.SpeakerConfig{
-		Ends: &ends, API: api, Policy: p.pol.Load, Channels: p.channels, Mail: p.mail, Now: p.now, Log: p.log,
-		Card: func(id store.ID) (store.Ref, bool) {
-			if r, err := p.db.Request(id); err == nil && r.Lead != "" { // its thread is that of what it was granted along with
-				id = r.Lead
-			}
-			ref, known, err := p.db.Ref(id, workflows.NoticeCard)
-			return ref, known && err == nil
-		},
-	})
-	h := handlers.New(handlers.Parts{
-		Slack: api, Desk: p.engine, Book: p.db, People: people, Policy: p.pol.Load, Workspace: home, Now: p.now, Log: p.log,
-		Hooks: handlers.Hooks{ChannelName: p.channelRenamed, ChannelID: p.channelMoved, ChannelShared: p.channelShared},
-	})
-	p.side.bound.Store(&slackParts{handlers: h, people: people, speaker: speaker})
-	p.engine.Nudge()
-}
-
-// outlive keeps the revocations going while somebody may have access, although Slack will not have us, and then ends the process so that its
-// supervisor tells somebody.
-func (p *program) outlive(ctx context.Context, cause error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
+// keepUp serves something until ctx is done. Where that fails it says what is missing and tries again: nothing that is merely served may end the process
+// that takes access away.
+func (p *program) keepUp(ctx context.Context, missing string, serve func(context.Context) error) {
 	for {
-		counts, err := p.db.Tally()
-		if err != nil {
-			return errors.Join(cause, err)
+		err := serve(ctx)
+		if err == nil || ctx.Err() != nil {
+			return
 		}
-		open := 0
-		for _, s := range store.States() {
-			if s.MayHaveAccess() {
-				open += counts[s]
-			}
+		p.log.Error(missing+"; trying again", "in", againAfter.String(), "err", err)
+		if wait(ctx, againAfter) != nil {
+			return
 		}
-		if open == 0 {
-			return fmt.Errorf("refused by Slack: %w. Check SLACK_BOT_TOKEN and SLACK_APP_TOKEN; breakglass check says more", cause)
-		}
-		p.log.Error("Slack refuses us; going on only to end the sessions that are open. Mend the tokens and restart", "open", open, "err", cause)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Minute):
-		}
+	}
+}
+
+// wait returns after d, or with the error of ctx when that is done first.
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
 	}
 }
 
@@ -287,10 +219,27 @@ func (p *program) listen(ctx context.Context) error {
 	}
 	l, err := net.Listen("tcp", p.env.Listen)
 	if err != nil {
-		return usagef("BREAKGLASS_LISTEN: %w", err)
+		return fmt.Errorf("BREAKGLASS_LISTEN: %w", err)
 	}
 	p.log.Info("health and metrics", "url", "http://"+l.Addr().String())
-	return serveHTTP(ctx, l, bot.HealthHandler(p.bot, p.registry))
+	return serveHTTP(ctx, l, p.health())
+}
+
+// health answers from the first moment on. Until Slack's tokens are read there is no bot to ask: the program is alive, and not ready.
+func (p *program) health() http.Handler {
+	early := http.NewServeMux()
+	early.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	early.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "Slack's tokens are not read yet; the log says why", http.StatusServiceUnavailable)
+	})
+	early.Handle("GET /metrics", promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h := p.well.Load(); h != nil {
+			(*h).ServeHTTP(w, r)
+			return
+		}
+		early.ServeHTTP(w, r)
+	})
 }
 
 // serveHTTP serves until ctx is done.

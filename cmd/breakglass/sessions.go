@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -36,14 +38,14 @@ func tell(ctx context.Context, c command) (a answer, running bool, err error) {
 	case a.Refused != "":
 		return a, running, usagef("%s", a.Refused)
 	case a.Error != "":
-		return a, running, fmt.Errorf("%s", a.Error)
+		return a, running, errors.New(a.Error)
 	}
 	return a, running, nil
 }
 
 func alone(env environment, path string, c command) (answer, error) {
 	now := theClock()
-	db, err := openStore(path, false, now())
+	db, err := openStore(path, now())
 	if err != nil {
 		return answer{}, err
 	}
@@ -76,7 +78,7 @@ func sessionsCommand() *cobra.Command {
 				}
 				return printJSON(c.OutOrStdout(), a.Sessions)
 			}
-			return printSessions(c.OutOrStdout(), a.Sessions, theClock()())
+			return printSessions(c.OutOrStdout(), a, theClock()())
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -85,29 +87,63 @@ func sessionsCommand() *cobra.Command {
 
 const dateAndTime = "2006-01-02 15:04 MST"
 
-func printSessions(w io.Writer, all []store.Request, now time.Time) error {
-	if len(all) == 0 {
+func printSessions(w io.Writer, a answer, now time.Time) error {
+	if l := a.Lockdown; l != nil {
+		why := ""
+		if l.Why != "" {
+			why = " (" + printable(l.Why) + ")"
+		}
+		fmt.Fprintf(w, "LOCKED DOWN by %s since %s%s: nothing is granted until it is lifted.\n", printable(l.By.Label()), l.At.Format(dateAndTime), why)
+	}
+	if len(a.Sessions) == 0 {
 		_, err := fmt.Fprintln(w, "Nobody is in, and nobody waits.")
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(t, "ID\tSTATE\tWHO\tACCOUNT\tSCENARIO\tUNTIL\tTROUBLE")
-	for _, r := range all {
-		until := "-"
-		switch left := r.ExpiresAt.Sub(now); {
-		case r.ExpiresAt.IsZero():
-		case !r.EndedAt.IsZero():
-			until = "ended " + r.EndedAt.Format(dateAndTime)
-		case r.State == store.Revoking:
-			until = "ending since " + r.End.At.Format(dateAndTime)
-		case left > 0:
-			until = r.ExpiresAt.Format(dateAndTime) + " (" + policy.Span(left.Round(time.Minute)) + " left)"
-		default:
-			until = r.ExpiresAt.Format(dateAndTime) + " (over)"
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.State, printable(r.Requester.Label()), r.Account.Name, r.Scenario, until, orDash(printable(r.Work.Error)))
+	fmt.Fprintln(t, "ID\tSTATE\tWHO\tACCOUNT\tGRANT\tSCENARIO\tUNTIL\tTROUBLE")
+	for _, r := range a.Sessions {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.State, printable(r.Requester.Label()), orDash(r.Account.Name), orDash(printable(r.Granted())),
+			r.Scenario, until(r, now), orDash(printable(trouble(r))))
 	}
 	return t.Flush()
+}
+
+// until is when a session ends, and whether it is to last longer.
+func until(r store.Request, now time.Time) string {
+	at := r.ExpiresAt.Format(dateAndTime)
+	switch left := r.ExpiresAt.Sub(now); {
+	case r.ExpiresAt.IsZero():
+		return "-"
+	case !r.EndedAt.IsZero():
+		return "ended " + r.EndedAt.Format(dateAndTime)
+	case r.State == store.Revoking:
+		return "ending since " + r.End.At.Format(dateAndTime)
+	case left <= 0:
+		return at + " (over)"
+	default:
+		at += " (" + policy.Span(left.Round(time.Minute)) + " left"
+	}
+	_, x := r.Extending()
+	switch {
+	case x == nil:
+	case x.State == store.ExtensionApproved:
+		at += ", " + policy.Span(x.By) + " more approved, its ends are being made"
+	default:
+		at += ", " + policy.Span(x.By) + " more asked for"
+	}
+	return at + ")"
+}
+
+// trouble is what an operator should know of a session: what fails, and which end does not stand although it should.
+func trouble(r store.Request) string {
+	var all []string
+	if r.Ends.Unguarded && r.State.MayHaveAccess() {
+		all = append(all, "unguarded: the guard policy is not written yet")
+	}
+	if r.Work.Error != "" {
+		all = append(all, r.Work.Error)
+	}
+	return strings.Join(all, "; ")
 }
 
 // printable keeps what others wrote from steering a terminal.
@@ -186,10 +222,12 @@ none runs it is recorded, and the next start does it first. The actor in the log
 
 func carryOut(c *cobra.Command, what command) error {
 	a, running, err := tell(c.Context(), what)
+	if a.Said != "" {
+		fmt.Fprintln(c.OutOrStdout(), a.Said)
+	}
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(c.OutOrStdout(), a.Said)
 	if !running && (what.Do == "end" || what.Do == "lockdown") {
 		fmt.Fprintln(c.ErrOrStderr(), "No bot runs on this store: nothing has been done to AWS yet. Start it (breakglass serve), or take access away by hand.")
 	}

@@ -33,18 +33,20 @@ func (c *Connection) Guards() *Guards {
 const readyPatience = 5 * time.Second
 
 // Ready fetches ahead what Write and Fence will need in an account: the member role's credentials, how many versions the guards have that were
-// written or inspected before and of this permission set's ("" for none), and what the fence says. It returns when all of that has been asked, or after five seconds; what
+// written or inspected before and of this permission set's ("" for none), what the fence says, and
+// how long the set's sessions last (see Lasts). It returns when all of that has been asked, or after five seconds; what
 // went wrong shows in Write and Fence.
 func (g *Guards) Ready(ctx context.Context, account, set string) {
 	if g.prefix == "" {
 		return
 	}
-	if set != "" {
-		g.policyOf(store.Guard{Account: account, Set: set})
-	}
 	ctx, cancel := context.WithTimeout(ctx, readyPatience)
 	defer cancel()
 	var all errgroup.Group
+	if set != "" {
+		g.policyOf(store.Guard{Account: account, Set: set})
+		all.Go(func() error { return g.c.sets.refresh(ctx, set) })
+	}
 	all.Go(func() error { return g.lookAtFence(ctx, account) })
 	for _, p := range g.book.of(account) {
 		all.Go(func() error { return g.tidy(ctx, p) })
@@ -64,7 +66,7 @@ func (g *Guards) Write(ctx context.Context, gu store.Guard) error {
 		return &store.Refusal{Code: "GuardOff", Message: "the guard policies are switched off (BREAKGLASS_GUARD is empty)"}
 	}
 	doc := guardDocument(gu)
-	if err := fits(gu, doc); err != nil {
+	if err := g.fits(gu, doc); err != nil {
 		return err
 	}
 	if err := g.put(ctx, g.policyOf(gu), doc); err != nil {

@@ -49,12 +49,15 @@ func (v values) MarshalJSON() ([]byte, error) {
 	return json.Marshal([]string(v))
 }
 
+// policyVersion is the version of the policy language in which policy variables are read.
+const policyVersion = "2012-10-17"
+
 // policyText is a policy document as compact as JSON allows. It cannot fail: there is nothing in it but texts.
 func policyText(all []statement) string {
 	out, err := json.Marshal(struct {
 		Version   string
 		Statement []statement
-	}{"2012-10-17", all})
+	}{policyVersion, all})
 	if err != nil {
 		panic("a policy document of texts: " + err.Error())
 	}
@@ -187,29 +190,3 @@ func inOrder(m map[time.Time][]string) []time.Time {
 // iso is a time as IAM's date operators take it; stamp the same for a Sid, which has letters and digits only.
 func iso(t time.Time) string   { return t.UTC().Format("2006-01-02T15:04:05Z") }
 func stamp(t time.Time) string { return t.UTC().Format("20060102T150405Z") }
-
-// Fits says whether a guard has room for all of its lines, without asking AWS: a *store.Refusal with code GuardFull where it has not.
-func (g *Guards) Fits(gu store.Guard) error { return fits(gu, guardDocument(gu)) }
-
-func fits(g store.Guard, doc string) error {
-	limit, what := managedPolicyLimit, "permission set "+g.Set
-	if g.Role != "" {
-		limit, what = roleInlineLimit, "role "+g.Role
-	}
-	n := dense(doc)
-	if n <= limit {
-		return nil
-	}
-	in := len(letIn(g.Lines))
-	return &store.Refusal{Code: "GuardFull", Message: fmt.Sprintf("the guard of the %s in account %s has no room for one more: %s by it now, and IAM takes a policy "+
-		"of %d characters where %d would be needed. End a session that is not needed any more, wait until one has ended, or ask for another scenario",
-		clean(what, 140), g.Account, areIn(in-1), limit, n)}
-}
-
-// areIn is a count in words; the one who did not fit is not among them.
-func areIn(n int) string {
-	if n == 1 {
-		return "1 person is in"
-	}
-	return fmt.Sprintf("%d people are in", max(n, 0))
-}
