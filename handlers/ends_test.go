@@ -80,6 +80,7 @@ func ends(all map[string]message, f setting) {
 	otherKinds(all, f)
 	wishes(all, room)
 	notices(all, f)
+	partly(all, f)
 }
 
 func oneKind(all map[string]message, f setting, name string, make func(store.State) store.Request) {
@@ -214,6 +215,16 @@ func TestReachIsSaid(t *testing.T) {
 		"direct-warning-group":   slowRemoval,
 		"thread-ends":            "The bot alone ends it",
 		"thread-ending-lockdown": "lockdown by",
+		"card-active-full":       "(its guard is full): a schedule in AWS and the bot",
+		"card-active-unguarded":  "(its guard is not written yet)",
+		"thread-ends-full":       "IAM will not refuse it after its end",
+		"pass-anew-console":      "sign out of the access portal and in again",
+		"pass-role-anew":         "Take on the role anew",
+		"direct-goodbye-no-look": "may still be open: us-west-2",
+		"thread-ended-no-look":   "may still be open: us-west-2",
+		"thread-summary-no-look": "may still be open: us-west-2",
+		"card-ended-no-look":     "could not be looked for everywhere",
+		"direct-result-stopped":  "Stopped by Carol Cole before access was opened: wrong <account>",
 	} {
 		m, ok := all[name]
 		if !ok {

@@ -193,30 +193,6 @@ func TestFormRefusals(t *testing.T) {
 	})
 }
 
-func TestFormUnbuilt(t *testing.T) {
-	inBubble(t, example(t, nil), func(t *testing.T, r *rig) {
-		_, err := r.alice.Command(t.Context(), "/breakglass offline")
-		must(t, err)
-		settle()
-		v := r.alice.View()
-		if !strings.Contains(v.PlainText(), "not yet offered") {
-			t.Errorf("the form does not say so:\n%s", v.PlainText())
-		}
-		var labels []string
-		for _, f := range v.Fields() {
-			labels = append(labels, f.Label)
-		}
-		if got := strings.Join(labels, ", "); got != "Scenario, Reason" {
-			t.Errorf("what cannot be sent is asked for: %s", got)
-		}
-		fill(t, r.alice, "Reason", "r")
-		submit(t, r.alice)
-		if e := r.alice.View().Field("Scenario").Error; !strings.Contains(e, "not offered yet: it asks for a grant of kind sealed_user") {
-			t.Errorf("the error is %q", e)
-		}
-	})
-}
-
 // A wish for a scenario that is not theirs is answered in the form, which then offers what is.
 func TestFormWishRefused(t *testing.T) {
 	inBubble(t, example(t, nil), func(t *testing.T, r *rig) {

@@ -175,7 +175,7 @@ func unseenShells(n store.Notice, r store.Request) string {
 		return ""
 	}
 	return "Open shells (SSM sessions) could not be looked for everywhere, so some may still be open: " + reasonOf(why) +
-		" Look for them in Session Manager, and end them there."
+		" Whoever administers the account can find them in Session Manager, and end them."
 }
 
 func shellsCounted(n store.Notice, r store.Request) string {

@@ -120,20 +120,20 @@ func profile(r store.Request, f setting) []step {
 // anew says how to get credentials that are not refused, where the guard refuses those of an earlier session. aws sso logout takes no session or
 // profile: it drops the tokens and the temporary credentials of all of them. Source: AWS CLI reference, sso logout and sso login.
 func anew(r store.Request) []step {
-	const refused = "Sign in anew first: credentials from an earlier session are refused, however long they say they last."
+	const refused = "credentials from an earlier session are refused, however long they say they last."
 	switch {
 	case !r.Ends.Anew || r.Group != "":
 		return nil
 	case r.Role != "":
-		return []step{{say: refused + " Take on the role anew, as below, also in shells that have its credentials already."}}
+		return []step{{say: "Take on the role anew: " + refused + " Do so, as below, also in shells that have its credentials already."}}
 	}
-	portal := step{say: refused + " In the browser, sign out of the access portal and in again, and open the console from there."}
+	portal := step{say: "Sign in anew first: " + refused + " In the browser, sign out of the access portal and in again, and open the console from there."}
 	if r.Guide == guideConsole {
 		return []step{portal}
 	}
 	return []step{portal, {
 		say: "With the CLI, sign out and in again; this signs out all profiles that sign in by the portal. If ~/.aws/config has no [sso-session " + ssoSession +
-			"] yet, add what stands below before.",
+			"] yet, first add the lines that stand below.",
 		lines: []string{"aws sso logout", "aws sso login --sso-session " + ssoSession},
 	}}
 }

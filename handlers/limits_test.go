@@ -242,6 +242,9 @@ func worst(t *rapid.T) store.Request {
 		r.Role, r.PermissionSet, r.IAMUser = text("role"), "", text("iam user")
 	}
 	r.Ends = store.Ends{Guard: rapid.Bool().Draw(t, "guard"), Schedules: rapid.Bool().Draw(t, "schedules"), Why: text("no end"), Shells: rapid.IntRange(0, 3).Draw(t, "shells")}
+	r.Ends.Full, r.Ends.Unguarded, r.Ends.Anew = rapid.Bool().Draw(t, "full"), rapid.Bool().Draw(t, "unguarded"), rapid.Bool().Draw(t, "anew")
+	r.Ends.NoLook = text("no look")
+	r.End.By = rapid.SampledFrom([]store.Actor{store.Bot(), store.Somebody(carol), {Who: store.AnOfficer, Name: text("operator")}}).Draw(t, "ended by")
 	for range rapid.IntRange(0, 3).Draw(t, "extensions") {
 		x := store.Extension{By: time.Hour, Until: noon, Reason: text("reason"), Note: text("note"), DoneAt: noon, NoWord: rapid.Bool().Draw(t, "no word")}
 		x.State = rapid.SampledFrom([]store.ExtensionState{"asked", "approved", "granted", "denied", "lapsed"}).Draw(t, "extension")
@@ -300,7 +303,7 @@ func anyOf(t *rapid.T, r store.Request) map[string]message {
 	}
 	data := map[string]string{"reading": "0", "slack": "UALICE", "number": rapid.SampledFrom([]string{"0", "1", text("number")}).Draw(t, "which")}
 	for _, k := range []string{"why", "error", "shared", "forced", "missing", "diff", "hash", "was", "is", "silent", "left", "since", "no_manager",
-		"id", "granted", "kind", "state", "by", "lift", "ended", "what", "account", "who", "detail", "done", "incidents", "shells"} {
+		"id", "granted", "kind", "state", "by", "lift", "ended", "what", "account", "who", "detail", "done", "incidents", "shells", "no_look"} {
 		data[k] = text(k)
 	}
 	for _, kind := range kinds() {

@@ -102,9 +102,9 @@ func unrefused(r store.Request) string {
 	if r.State != store.Active || r.Ends.Guard || !r.Ends.Full && !r.Ends.Unguarded {
 		return ""
 	}
-	s := "IAM will not refuse it after its end"
-	if !r.Ends.Full {
-		s += " until its guard is written"
+	s := "IAM will not refuse it after its end (its guard is not written yet)"
+	if r.Ends.Full {
+		s = "IAM will not refuse it after its end (its guard is full)"
 	}
 	if r.Ends.Schedules {
 		return s + ": a schedule in AWS and the bot take it away"

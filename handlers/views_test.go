@@ -40,12 +40,12 @@ func TestGoldenViews(t *testing.T) {
 		q.ID = store.ID(fmt.Sprintf("BG-%d", 1100+i))
 		many = append(many, q)
 	}
-	several := overviewFor([]store.Request{running, waiting, in(store.Revoking), in(store.Granting)}, "UNOT", "")
+	several := overviewFor([]store.Request{running, unwritten(), waiting, in(store.Revoking), in(store.Granting)}, "UNOT", "")
 	mine := overviewFor([]store.Request{running, waiting, owed}, running.Requester.SlackID, "")
 	for name, v := range map[string]any{
 		"form-loading":  loadingView(draft{Context: "https://forge.slack.com/archives/C1/p1", Reason: "About this message: x"}),
 		"form-failed":   failedView(draft{Scenario: "ec2"}, "AWS Identity Center did not answer."),
-		"form-refused":  refusedView(nothingOffered(o)),
+		"form-refused":  refusedView(nothingOffered(offeringOf(p, principal("eve"), store.Person{Name: "Eve"}))),
 		"form-first":    formView(o, draft{}),
 		"form-single":   formView(one, draft{}),
 		"form-ec2":      formView(o, draft{Scenario: "ec2", Account: "prod-wealth", Duration: "45m"}),
@@ -55,6 +55,7 @@ func TestGoldenViews(t *testing.T) {
 		"form-role":     formView(ofTheHouse(withIAMUser(t)), draft{Scenario: "admin-role"}),
 		"form-with":     formView(ofTheHouse(withVPN(t)), draft{Scenario: "ec2", Account: "prod-wealth"}),
 		"form-locked":   formView(locked, draft{}),
+		"revoke-early":  revokeView(in(store.Approved), slip{Request: running.ID}),
 		"revoke":        revokeView(running, slip{Request: running.ID, Channel: "C1", TS: "1.2"}),
 		"extend":        extendView(p, running, 2*time.Hour, slip{Request: running.ID}),
 		"extend-deny":   noMoreView(longer, longer.Extensions[0], slip{Request: longer.ID, Number: 0}),
@@ -66,6 +67,7 @@ func TestGoldenViews(t *testing.T) {
 		"ticket":        ticketView(owed, slip{Request: owed.ID}),
 		"home-nothing":  homeTab(homeBlocks(nil, "UALICE", "", calm)...),
 		"home-decider":  homeTab(homeBlocks([]store.Request{asked4(waiting, "UBOB"), running}, "UBOB", "", calm)...),
+		"home-wish":     homeTab(homeBlocks([]store.Request{asked4(longer, "UBOB")}, "UBOB", "", elastic)...),
 		"home-mine":     homeTab(homeBlocks([]store.Request{waiting, owed}, waiting.Requester.SlackID, "", calm)...),
 		"home-longer":   homeTab(homeBlocks([]store.Request{longer, running}, longer.Requester.SlackID, "", elastic)...),
 		"home-locked":   homeTab(homeBlocks(nil, "UALICE", "", scene{policy: p, now: noon, lock: locked.lock})...),
@@ -103,6 +105,13 @@ func withVPN(t *testing.T) *policy.Policy {
 	return example(t, func(s string) string {
 		return strings.Replace(s, "    guide: ec2-ssm", "    with: [vpn-prod-wealth]\n    guide: ec2-ssm", 1)
 	})
+}
+
+// unwritten is a session whose guard has no line for it.
+func unwritten() store.Request {
+	r := in(store.Active)
+	r.Ends = store.Ends{Schedules: true, Unguarded: true}
+	return r
 }
 
 func asked4(r store.Request, slackID string) store.Request {

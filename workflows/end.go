@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"breakglass/store"
@@ -16,12 +17,15 @@ func (e *Engine) endNow(ctx context.Context, c store.Click) error {
 	if err != nil {
 		return err
 	}
-	if r.State != store.Active && r.State != store.Granting {
+	if r.State != store.Active && r.State != store.Granting && r.State != store.Approved {
 		return &Refusal{RefusedState, Standing(r)}
 	}
 	person, err := e.requester(ctx, c, r, "end it")
 	if err != nil {
 		return err
+	}
+	if r.State == store.Approved {
+		return e.stopped(e.named(person), r, "", c.Seq)
 	}
 	return e.beginEnd(r, r.State, store.Somebody(person), store.EndedEarly, &c)
 }
@@ -61,7 +65,7 @@ func (e *Engine) revokeClick(ctx context.Context, c store.Click) error {
 func (e *Engine) stopped(by store.By, r store.Request, note string, click uint64) error {
 	why := fmt.Sprintf("Stopped by %s before access was opened", by.Actor.Label())
 	if note != "" {
-		why += ": " + note
+		why += ": " + strings.TrimRight(note, ".")
 	}
 	return e.failBy(by, r, why+".", click)
 }

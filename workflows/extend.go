@@ -375,7 +375,7 @@ func (e *Engine) summonLonger(ctx context.Context, r store.Request) error {
 		}
 		q.Counts["longer asked"]++
 		q.Asked = people
-		return errors.Join(c.Log("asked", map[string]string{"people": fmt.Sprint(len(people)), "for": "the extension"}), extension(c, n))
+		return errors.Join(c.Log("asked", map[string]string{"people": fmt.Sprint(len(people)), "for": "the extension"}), card(c), extension(c, n))
 	})
 	return err
 }

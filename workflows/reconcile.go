@@ -88,6 +88,7 @@ func (e *Engine) Reconcile(ctx context.Context) error {
 	if e.Inventory != nil {
 		add(e.reconcileGroups(ctx, p, seen))
 	}
+	add(e.reconcileRoles(ctx, p))
 	add(e.reconcileSchedules(ctx, seen))
 	add(e.tidy(ctx))
 	add(e.sessionsGone(ctx, seen))

@@ -73,19 +73,44 @@ func (e *Engine) reconcileGuard(ctx context.Context, p *policy.Policy, at pair) 
 	if rule.Mode == policy.GuardNone {
 		return e.openGuard(ctx, of)
 	}
-	differs, err := e.surelyDiffers(ctx, of)
-	if err != nil {
-		return fmt.Errorf("read the guard of %s in %s: %w", at.set, at.account, err)
-	}
-	if err := e.writeGuard(ctx, of); err != nil {
-		return fmt.Errorf("put back the guard of %s in %s: %w", at.set, at.account, err)
-	}
-	if differs != "" {
-		if err := e.found(finding{what: FoundGuard, account: at.account, granted: at.set, detail: differs, done: "It was put back."}); err != nil {
-			return err
-		}
+	if err := e.putBack(ctx, of); err != nil {
+		return err
 	}
 	return e.fence(ctx, at.account)
+}
+
+// reconcileRoles does the same for the guards of the roles that scenarios grant, once we have written them.
+func (e *Engine) reconcileRoles(ctx context.Context, p *policy.Policy) error {
+	if e.Guards == nil {
+		return nil
+	}
+	var errs []error
+	for _, role := range p.BreakGlassRoles() {
+		for _, a := range p.Opens(policy.Grant{Kind: policy.GrantIAMRole, Name: role}) {
+			of := store.Tuple{Account: a.ID, Role: role}
+			if _, known, err := e.writtenGuard(store.Guard{Account: a.ID, Role: role}); err != nil || !known {
+				errs = append(errs, err)
+				continue
+			}
+			errs = append(errs, e.putBack(ctx, of))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// putBack brings a guard to what it must say, and announces it where somebody had changed it.
+func (e *Engine) putBack(ctx context.Context, of store.Tuple) error {
+	differs, err := e.surelyDiffers(ctx, of)
+	if err != nil {
+		return fmt.Errorf("read the guard of %s in %s: %w", of.Set+of.Role, of.Account, err)
+	}
+	if err := e.writeGuard(ctx, of); err != nil {
+		return fmt.Errorf("put back the guard of %s in %s: %w", of.Set+of.Role, of.Account, err)
+	}
+	if differs == "" {
+		return nil
+	}
+	return e.found(finding{what: FoundGuard, account: of.Account, granted: of.Set + of.Role, detail: differs, done: "It was put back."})
 }
 
 // iamLag is how long a reading of IAM may lag behind a writing, before a difference is somebody's doing.

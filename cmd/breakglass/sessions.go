@@ -103,13 +103,13 @@ func printSessions(w io.Writer, a answer, now time.Time) error {
 	fmt.Fprintln(t, "ID\tSTATE\tWHO\tACCOUNT\tGRANT\tSCENARIO\tUNTIL\tTROUBLE")
 	for _, r := range a.Sessions {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.State, printable(r.Requester.Label()), orDash(r.Account.Name), orDash(printable(r.Granted())),
-			r.Scenario, until(r, now), orDash(printable(trouble(r))))
+			r.Scenario, endsWhen(r, now), orDash(printable(trouble(r))))
 	}
 	return t.Flush()
 }
 
-// until is when a session ends, and whether it is to last longer.
-func until(r store.Request, now time.Time) string {
+// endsWhen is when a session ends, and whether it is to last longer.
+func endsWhen(r store.Request, now time.Time) string {
 	at := r.ExpiresAt.Format(dateAndTime)
 	switch left := r.ExpiresAt.Sub(now); {
 	case r.ExpiresAt.IsZero():

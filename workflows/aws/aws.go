@@ -47,7 +47,6 @@ type Connection struct {
 
 	ssoAdmin *quota
 	identity *quota
-	slow     *quota // besides ssoAdmin, for reading ahead: what nobody waits for keeps to half the pace
 	// Services of which a few calls an hour are made: counted, and slowed where they throttle, but without a limit of our own.
 	stsCalls, ssmCalls, secretCalls, mailCalls, orgCalls, scheduleCalls *quota
 
@@ -99,7 +98,6 @@ func Connect(ctx context.Context, cfg Config) (*Connection, error) {
 	c.cfg.Limits = l
 	c.ssoAdmin = newQuota("sso-admin", l.SSOAdmin, l.Lifted)
 	c.identity = newQuota("identitystore", l.IdentityStore, l.Lifted)
-	c.slow = newQuota("sso-admin", Rate{PerSecond: l.SSOAdmin.PerSecond / 2, Burst: 1}, l.Lifted)
 	for service, q := range map[string]**quota{"sts": &c.stsCalls, "ssm": &c.ssmCalls, "secretsmanager": &c.secretCalls,
 		"ses": &c.mailCalls, "organizations": &c.orgCalls, "scheduler": &c.scheduleCalls} {
 		*q = newQuota(service, Rate{}, true)

@@ -170,7 +170,7 @@ func (d *DeadMan) Remove(ctx context.Context, name string) error {
 	return explain("removing the schedule "+name, err)
 }
 
-// List reads the names of all schedules in the group, whoever made them.
+// List reads the names of all schedules in our group, whoever made them. A *store.Refusal where there is no such group.
 func (d *DeadMan) List(ctx context.Context) ([]string, error) {
 	var names []string
 	in := &scheduler.ListSchedulesInput{GroupName: sdk.String(scheduleGroup), MaxResults: sdk.Int32(100)}
@@ -182,10 +182,27 @@ func (d *DeadMan) List(ctx context.Context) ([]string, error) {
 			return nil, fmt.Errorf("after %d of them: %w", len(names), explain("listing the schedules", err))
 		}
 		for _, s := range out.Schedules {
-			names = append(names, sdk.ToString(s.Name))
+			if sdk.ToString(s.GroupName) == scheduleGroup {
+				names = append(names, sdk.ToString(s.Name))
+			}
 		}
-		if in.NextToken = out.NextToken; sdk.ToString(in.NextToken) == "" {
-			return names, nil
+		if in.NextToken = out.NextToken; sdk.ToString(in.NextToken) != "" {
+			continue
 		}
+		if len(names) == 0 {
+			return nil, d.hasGroup(ctx)
+		}
+		return names, nil
 	}
+}
+
+// hasGroup makes sure that an empty list is one of a group that is there. Whoever may list but not ask for the group is believed to have one.
+func (d *DeadMan) hasGroup(ctx context.Context) error {
+	_, err := call(ctx, d.c, d.c.scheduleCalls, "GetScheduleGroup", reading, func(ctx context.Context) (*scheduler.GetScheduleGroupOutput, error) {
+		return d.c.scheduler.GetScheduleGroup(ctx, &scheduler.GetScheduleGroupInput{Name: sdk.String(scheduleGroup)})
+	})
+	if c := code(err); refusals[c] && c != codeNotFound {
+		return nil
+	}
+	return explain("listing the schedules", err)
 }

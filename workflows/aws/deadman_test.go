@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 
 	"breakglass/store"
@@ -202,7 +203,22 @@ func TestSchedulesAreRefusedRemovedAndListed(t *testing.T) {
 		w.SetRole(management, "breakglass-scheduler", schedulerTrust, nil)
 		w.connect(t, Config{DeadManRole: deadManRole})
 		isRefusal(t, w.conn.DeadMan().Make(t.Context(), s), codeNotFound) // no group of schedules
+		_, err := w.conn.DeadMan().List(t.Context())
+		isRefusal(t, err, codeNotFound)
+		w.FailNext("scheduler", "GetScheduleGroup", "AccessDeniedException", 1)
+		w.names(t, w.conn.DeadMan()) // who may not ask is believed
+		w.FailNext("scheduler", "GetScheduleGroup", "InternalServerException", 2)
+		_, err = w.conn.DeadMan().List(t.Context())
+		isFault(t, err)
 		d := w.deadMan(t)
+		w.names(t, d)
+		w.AddScheduleGroup(management, "us-east-1", "nightly")
+		theirs := d.schedule("nightly", s.At, targetAssignment, "{}")
+		theirs.GroupName = sdk.String("nightly")
+		if _, err := w.conn.scheduler.CreateSchedule(t.Context(), theirs); err != nil {
+			t.Fatal(err)
+		}
+		w.names(t, d)
 		past := s
 		past.At = time.Now().Add(-time.Minute).Truncate(time.Minute)
 		isRefusal(t, d.Make(t.Context(), past), "ValidationException")

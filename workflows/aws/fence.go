@@ -26,7 +26,7 @@ func (g *Guards) Fence(ctx context.Context, f store.Fence) (differed string, err
 	if g.prefix == "" {
 		return "", nil
 	}
-	doc := FenceDocument(f, g.c.cfg.Region, g.c.cfg.MemberRole, g.prefix)
+	doc := FenceDocument(f, g.c.cfg.Region, g.c.cfg.MemberRole, g.c.cfg.DeadManRole, g.prefix)
 	if n := dense(doc); n > managedPolicyLimit {
 		return "", &store.Refusal{Code: "FenceFull", Message: fmt.Sprintf("the fence of account %s would have %d characters, and IAM takes %d: let fewer permission sets go on "+
 			"to other roles (may_assume), or the same ones to the same roles, which share a statement", f.Account, n, managedPolicyLimit)}

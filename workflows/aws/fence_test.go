@@ -165,7 +165,7 @@ func TestFenceAsABoundary(t *testing.T) {
 
 // TestBoundaryGivesNothingToAPerson: each of the facts that keep it from permission sets is enough, should the others be wrong.
 func TestBoundaryGivesNothingToAPerson(t *testing.T) {
-	doc, err := iam.Parse([]byte(FenceDocument(fenced(), "us-east-1", byMember, prefix)))
+	doc, err := iam.Parse([]byte(FenceDocument(fenced(), "us-east-1", byMember, deadManRole, prefix)))
 	if err != nil || doc.CheckIdentity() != nil {
 		t.Fatal(err)
 	}

@@ -17,13 +17,13 @@ const FenceName = "BreakGlassFence"
 const sessionPreferences = "document/SSM-SessionManagerRunShell"
 
 // FenceDocument is what the fence of an account says, as a function of nothing but its arguments: the Region's partition, the member role's
-// name and the prefix of the guards among them.
+// name, the ARN of the schedules' role, which lies in one of the accounts, and the prefix of the guards among them.
 //
 // It is carried by every break-glass permission set as a customer managed policy, where it only takes away, and is the permissions
 // boundary of a break-glass IAM role, never its policy. What it takes away, and why no more:
 //
-//   - Undoing the ends: any change to guards, fence, member role and break-glass roles; to trails; to our EventBridge rules and schedules; to
-//     the preferences of SSM sessions; leaving the organisation, which would leave Identity Center with it. Other rules may be stopped: that can
+//   - Undoing the ends: any change to guards, fence, member role, break-glass roles and the schedules' role; to trails; to our EventBridge rules and
+//     schedules and their group; to the preferences of SSM sessions; leaving the organisation, which would leave Identity Center with it. Other rules may be stopped: that can
 //     be the emergency.
 //   - Going on as somebody else: new users, keys, passwords, certificates, devices and identity providers; any policy made stronger and any
 //     trust changed, since somebody who holds a weak role anyway would hold a strong one afterwards; roles, because their trust may name anybody;
@@ -37,10 +37,10 @@ const sessionPreferences = "document/SSM-SessionManagerRunShell"
 // fixes whom those trust. AssumeRoleWithSAML and AssumeRoleWithWebIdentity are not signed with the session's credentials, so no policy of the session
 // bears on them: the target's trust decides. GetSessionToken cannot be refused by a policy and cannot be called with a role's credentials
 // (IAM user guide, "Permissions for GetSessionToken"); EKS accepts a session's token until the session ends.
-func FenceDocument(f store.Fence, region, memberRole, prefix string) string {
+func FenceDocument(f store.Fence, region, memberRole, deadManRole, prefix string) string {
 	iamARN := fmt.Sprintf("arn:%s:iam::%s:", partition(region), f.Account)
 	all := []statement{
-		deny("OurPolicies", nil, ours(f, iamARN, memberRole, prefix)),
+		deny("OurPolicies", nil, ours(f, iamARN, memberRole, deadManRole, prefix)),
 		deny("GoingOn", goingOn(), values{"*"}),
 		deny("Evidence", values{"cloudtrail:Delete*", "cloudtrail:Deregister*", "cloudtrail:Put*", "cloudtrail:Stop*", "cloudtrail:Update*"}, values{"*"}),
 		deny("OurRules", values{"events:Delete*", "events:Disable*", "events:Put*", "events:Remove*", "scheduler:Delete*", "scheduler:Update*"}, rules(f, region)),
@@ -57,13 +57,16 @@ func deny(sid string, action, resource values) statement {
 }
 
 // ours are the policies and roles that hold a session.
-func ours(f store.Fence, iamARN, memberRole, prefix string) values {
-	v := values{iamARN + "policy/" + FenceName, iamARN + "role/BreakGlass*"}
+func ours(f store.Fence, iamARN, memberRole, deadManRole, prefix string) values {
+	v := values{iamARN + "policy/" + FenceName, iamARN + "role/BreakGlass*", iamARN + "role/*/BreakGlass*"}
 	if prefix != "" {
 		v = append(v, iamARN+"policy/"+prefix+"-*")
 	}
 	if memberRole != "" {
 		v = append(v, iamARN+"role/"+strings.TrimPrefix(memberRole, "/"))
+	}
+	if strings.HasPrefix(deadManRole, iamARN+"role/") {
+		v = append(v, literal(deadManRole))
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.MayAssume)) {
 		if role := iamARN + "role/" + literal(name); !strings.HasPrefix(name, "BreakGlass") {
@@ -78,7 +81,11 @@ func rules(f store.Fence, region string) values {
 	for _, name := range []string{"breakglass*", "BreakGlass*"} {
 		v = append(v, fmt.Sprintf("arn:%s:events:*:%s:rule/%s", partition(region), f.Account, name))
 	}
-	return append(v, fmt.Sprintf("arn:%s:scheduler:*:%s:schedule/breakglass*", partition(region), f.Account))
+	// With a group go all of its schedules (API reference of DeleteScheduleGroup).
+	for _, kind := range []string{"schedule"} {
+		v = append(v, fmt.Sprintf("arn:%s:scheduler:*:%s:%s/%s*", partition(region), f.Account, kind, scheduleGroup))
+	}
+	return v
 }
 
 // goingOn are the actions by which somebody could still be in after the session.

@@ -33,9 +33,9 @@ func (c *Connection) Guards() *Guards {
 const readyPatience = 5 * time.Second
 
 // Ready fetches ahead what Write and Fence will need in an account: the member role's credentials, how many versions the guards have that were
-// written or inspected before and of this permission set's ("" for none), what the fence says, and
-// how long the set's sessions last (see Lasts). It returns when all of that has been asked, or after five seconds; what
-// went wrong shows in Write and Fence.
+// written or inspected before and of this permission set's ("" for none), what the fence says, and how long the set's sessions last, which
+// somebody may have changed (see Lasts). It returns when all of that has been asked, or after five seconds; what went wrong shows in Write and
+// Fence.
 func (g *Guards) Ready(ctx context.Context, account, set string) {
 	if g.prefix == "" {
 		return

@@ -1,10 +1,8 @@
 package aws
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"breakglass/store"
@@ -45,27 +43,51 @@ func roomOf(g store.Guard) int {
 	return managedPolicyLimit
 }
 
-// roomAgain says when those who are in will have ended so that all of the lines fit: an ended session stays in the guard, but shares one statement
-// with all others that have. Where even all of those ends are not enough, lines must go.
+// roomAgain says when there will be room. An ended session stays in the guard for a while, but shares one statement with all others that have.
 func roomAgain(g store.Guard, now time.Time, lasts time.Duration) string {
-	later := g
-	later.Lines = slices.Clone(g.Lines)
-	slices.SortStableFunc(later.Lines, func(a, b store.Line) int { return cmp.Or(a.Until.Compare(b.Until), strings.Compare(a.Who, b.Who)) })
-	for i, l := range later.Lines {
-		later.Lines[i] = store.Line{Who: l.Who, Out: true}
-		if l.Out || !l.Until.After(now) {
-			continue
-		}
-		if dense(guardDocument(later)) <= roomOf(g) {
-			return fmt.Sprintf("There is room again at %s, unless sessions are extended, or as soon as somebody ends theirs sooner", clock(l.Until, now))
+	var ends []time.Time
+	for _, l := range g.Lines {
+		if !l.Out && l.Until.After(now) {
+			ends = append(ends, l.Until)
 		}
 	}
-	return fmt.Sprintf("There is room again when ended sessions have left the guard, at %s at the latest", clock(now.Add(lasts), now))
+	slices.SortFunc(ends, time.Time.Compare)
+	for _, t := range slices.Compact(ends) {
+		if hasRoomAt(g, now, t) {
+			return fmt.Sprintf("There is room again by %s unless sessions are extended, and sooner where somebody ends theirs", clock(t, now))
+		}
+	}
+	return fmt.Sprintf("There is room again as ended sessions leave the guard, the last of them by %s", clock(now.Add(lasts), now))
 }
 
-// clock is a time for people, with the day where it is another.
+// hasRoomAt says whether somebody comes in at a time when those whose end it is have ended. Which line is theirs is not known here, so any of those
+// who are in may be meant; theirs will then end when nobody else's does.
+func hasRoomAt(g store.Guard, now, at time.Time) bool {
+	for i, fresh := range g.Lines {
+		if fresh.Out || !fresh.Until.After(now) {
+			continue
+		}
+		then := g
+		then.Lines = nil
+		for j, l := range g.Lines {
+			switch {
+			case i == j:
+				l.Until = l.Until.AddDate(1, 0, 0)
+			case !l.Until.After(at):
+				l = store.Line{Who: l.Who, Out: true}
+			}
+			then.Lines = append(then.Lines, l)
+		}
+		if dense(guardDocument(then)) > roomOf(g) {
+			return false
+		}
+	}
+	return true
+}
+
+// clock is a time for people, in minutes that are not too early, with the day where it is another.
 func clock(t, now time.Time) string {
-	t, now = t.UTC(), now.UTC()
+	t, now = t.Add(time.Minute-1).UTC(), now.UTC()
 	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
 		return t.Format("15:04 UTC")
 	}

@@ -32,7 +32,7 @@ func (c *Connection) IdentityCenter() *IdentityCenter {
 		listings: newRounds[map[string]bool](c.ssoAdmin)}
 }
 
-// Warm looks up the instance and reads the names of the permission sets, at half the pace of the quota so that a grant made
+// Warm looks up the instance and reads the names of the permission sets, after everything that somebody waits for, so that a grant made
 // meanwhile is not held up. Call it once at start, in the background. Its error is worth a line in the log and no more: whatever needs
 // a name later looks it up again.
 func (ic *IdentityCenter) Warm(ctx context.Context) error { return ic.sets.warm(ctx) }
@@ -88,25 +88,35 @@ func (ic *IdentityCenter) take(ctx context.Context, account, name string, from a
 	}
 	var change string
 	defer func() { keep(change) }()
-	var gone bool
 	err = ic.withSet(ctx, name, func(instance, set string) error {
 		out, err := call(ctx, ic.c, ic.c.ssoAdmin, "DeleteAccountAssignment", writing, func(ctx context.Context) (*ssoadmin.DeleteAccountAssignmentOutput, error) {
 			return ic.c.admin.DeleteAccountAssignment(ctx, &ssoadmin.DeleteAccountAssignmentInput{
 				InstanceArn: &instance, PermissionSetArn: &set, TargetId: &account, TargetType: types.TargetTypeAwsAccount,
 				PrincipalId: &from.id, PrincipalType: from.kind})
 		})
-		if gone = missing(err); err != nil {
+		if err != nil {
 			return ic.tooMany(err)
 		}
 		change, err = changeID(out.AccountAssignmentDeletionStatus)
 		return err
 	})
-	// withSet has made sure that it is not the permission set that is missing; an account that is missing has no assignments
+	// Where something is missing, withSet has made sure that it is not the permission set; an account that is missing has no assignments
 	// either. The caller lists in any case.
-	if gone && err != nil {
+	if missing(err) || ic.noSet(ctx, name, err) {
 		return "", fmt.Errorf("removing the assignment: %w", store.ErrGone)
 	}
 	return change, explain("removing the assignment", err)
+}
+
+// noSet says whether an error means that there are no assignments of a permission set since there is no such set: AWS deletes none that is assigned
+// to anybody or provisioned in an account (ConflictException, API reference of DeletePermissionSet). Any doubt is a no: a set that may not be
+// described could be the one.
+func (ic *IdentityCenter) noSet(ctx context.Context, name string, err error) bool {
+	if refusalCode(err) != noSet {
+		return false
+	}
+	lacks, ok := ic.sets.lacks(ctx, name)
+	return lacks && ok
 }
 
 // tooMany hears of answers to a removal that may mean that too many changes are under way. None of them is a refusal.
@@ -183,7 +193,7 @@ func (ic *IdentityCenter) Follow(ctx context.Context, t store.Tuple, id string, 
 	return "", "", fmt.Errorf("following the change: AWS answered with the status %q, which this program does not know", clean(string(st.progress), 40))
 }
 
-// Assigned lists whether the person has this assignment themselves. Those who ask for the same account and set while one of them waits
+// Assigned lists whether the person has this assignment themselves. Nobody has one of a permission set that does not exist. Those who ask for the same account and set while one of them waits
 // for the quota share a listing that begins after all of them asked.
 //
 // Of the two listings, ListAccountAssignments is asked: by account and permission set, one call for each hundred principals that have
@@ -197,6 +207,9 @@ func (ic *IdentityCenter) Assigned(ctx context.Context, t store.Tuple) (bool, er
 		})
 		return err
 	})
+	if ic.noSet(ctx, t.Set, err) {
+		return false, nil
+	}
 	return err == nil && has[t.UserID], explain("listing the assignments", err)
 }
 
@@ -246,11 +259,15 @@ func (ic *IdentityCenter) withSet(ctx context.Context, name string, do func(inst
 	if err != nil {
 		return err
 	}
-	if err = do(in.arn, arn); !missing(err) || !ic.sets.moved(ctx, name, arn) {
+	if err = do(in.arn, arn); !missing(err) {
 		return err
 	}
-	if arn, err = ic.sets.lookup(ctx, name); err != nil {
+	now, merr := ic.sets.moved(ctx, name, arn)
+	if errors.Is(merr, errStands) {
 		return err
 	}
-	return do(in.arn, arn)
+	if merr != nil {
+		return merr
+	}
+	return do(in.arn, now)
 }

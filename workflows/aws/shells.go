@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,29 +31,73 @@ const clockSlack = time.Minute
 const codeNoSession = "DoesNotExistException"
 
 // End ends the open sessions of one person, or of one request's role, in every Region of the account, and returns how many. All Regions are tried, and
-// the error names each that failed: there, sessions may be open still. A session that is gone is fine.
+// the error names each that failed: there, sessions may be open still. It is a *store.Refusal, with the Regions and the reasons for people, where
+// AWS refuses in all of them, as by a service control policy, so that trying again will not help; anything that may pass in one of them makes it
+// no refusal. A session that is gone is fine.
 func (s *Shells) End(ctx context.Context, sh store.Shells) (int, error) {
 	whose := ownerOf(sh)
 	if whose == nil {
 		return 0, errors.New("ending open shells: neither a permission set with a user name nor a role with a request was named")
 	}
 	regions := shellRegions(sh.Account, s.c.cfg.Region)
-	counts, faults := make([]int, len(regions)), make([]error, len(regions))
+	counts, faults := make([]int, len(regions)), make([][]error, len(regions))
 	var all sync.WaitGroup
 	for i, region := range regions {
-		all.Go(func() {
-			var err error
-			if counts[i], err = s.endIn(ctx, sh, region, whose); err != nil {
-				faults[i] = fmt.Errorf("in %s of account %s: %w", region, sh.Account.ID, err)
-			}
-		})
+		all.Go(func() { counts[i], faults[i] = s.endIn(ctx, sh, region, whose) })
 	}
 	all.Wait()
 	ended := 0
 	for _, n := range counts {
 		ended += n
 	}
-	return ended, errors.Join(faults...)
+	return ended, shellsLeft(sh.Account.ID, regions, faults)
+}
+
+// shellsLeft is what went wrong, in words that name the Regions: those with the same reason together.
+func shellsLeft(account string, regions []string, faults [][]error) error {
+	first, passes := "", false
+	var whys []string
+	where := map[string][]string{}
+	for i, errs := range faults {
+		var said []string
+		for _, err := range errs {
+			c := code(err)
+			if refusals[c] {
+				first = cmp.Or(first, c)
+			} else {
+				passes = true
+			}
+			if why := shellRefusal(err); !slices.Contains(said, why) {
+				said = append(said, why)
+			}
+		}
+		why := strings.Join(said, "; ")
+		if why != "" && where[why] == nil {
+			whys = append(whys, why)
+		}
+		where[why] = append(where[why], regions[i])
+	}
+	if len(whys) == 0 {
+		return nil
+	}
+	for i, why := range whys {
+		whys[i] = "in " + strings.Join(where[why], ", ") + ": " + why
+	}
+	said := fmt.Sprintf("in account %s open shells may have been left: %s", account, strings.Join(whys, "; "))
+	if passes {
+		return fmt.Errorf("ending open shells: %s", said)
+	}
+	return fmt.Errorf("ending open shells: %w", &store.Refusal{Code: first, Message: said})
+}
+
+// shellRefusal is one reason in words. AWS's own sentence says what kind of policy refuses; the permissions that are needed, it does not.
+func shellRefusal(err error) string {
+	said := inWords(err, "ssm:DescribeSessions and ssm:TerminateSession")
+	var role *roleError
+	if refusals[code(err)] && !errors.As(err, &role) {
+		said += " (" + clean(plainMessage(err), 300) + ")"
+	}
+	return said
 }
 
 // shellRegions are the account's Regions, and Identity Center's own, where sessions begin when none is named.
@@ -64,15 +109,16 @@ func shellRegions(a store.Account, home string) []string {
 	return all
 }
 
-// endIn ends what is open in one Region. One session that cannot be ended does not spare the others.
-func (s *Shells) endIn(ctx context.Context, sh store.Shells, region string, whose func(owner string) bool) (int, error) {
+// endIn ends what is open in one Region. One session that cannot be ended does not spare the others. The errors are the SDK's.
+func (s *Shells) endIn(ctx context.Context, sh store.Shells, region string, whose func(owner string) bool) (ended int, errs []error) {
 	client, err := s.client(ctx, sh.Account.ID, region)
 	if err != nil {
-		return 0, explain("ending open shells", err)
+		return 0, []error{err}
 	}
 	open, err := s.open(ctx, client, sh.Since, whose)
-	errs := []error{explain("looking for open shells", err)}
-	ended := 0
+	if err != nil {
+		errs = append(errs, err)
+	}
 	for _, id := range open {
 		_, err := call(ctx, s.c, s.c.ssmCalls, "TerminateSession", writing, func(ctx context.Context) (*ssm.TerminateSessionOutput, error) {
 			return client.TerminateSession(ctx, &ssm.TerminateSessionInput{SessionId: &id})
@@ -81,10 +127,10 @@ func (s *Shells) endIn(ctx context.Context, sh store.Shells, region string, whos
 		case err == nil:
 			ended++
 		case code(err) != codeNoSession:
-			errs = append(errs, explain("ending an open shell", err))
+			errs = append(errs, err)
 		}
 	}
-	return ended, errors.Join(errs...)
+	return ended, errs
 }
 
 // open lists the sessions that are whose, through all pages. What was found before a page failed is returned with the error.

@@ -2,6 +2,7 @@ package aws
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -157,6 +158,52 @@ func TestShellsThroughAllPages(t *testing.T) {
 		}
 		if n, err := w.conn.Shells().End(t.Context(), store.Shells{Account: store.Account{ID: wealth}, Set: set, UserName: "alice"}); n != 230 || err != nil {
 			t.Errorf("%d, %v", n, err)
+		}
+	})
+}
+
+// What AWS refuses everywhere will not pass by being asked again, and people are told where and why; what may pass anywhere is no refusal.
+func TestShellsThatAWSKeepsFromUs(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.connect(t, Config{MemberRole: member})
+		w.lookingAfterShells(wealth)
+		regions := []string{"eu-west-1", "us-west-2", "us-east-1"}
+		for _, r := range regions {
+			w.shell(t, w.alice, wealth, set, r)
+		}
+		sh := store.Shells{Account: store.Account{ID: wealth, Regions: regions}, Set: set, UserName: "alice"}
+		scp := func(regions string) {
+			w.SetSCP(wealth, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"ssm:*","Resource":"*","Condition":{"StringEquals":{"aws:RequestedRegion":`+regions+`}}}]}`)
+		}
+		end := func(ended int) error {
+			t.Helper()
+			n, err := w.conn.Shells().End(t.Context(), sh)
+			if n != ended {
+				t.Errorf("ended %d, want %d (%v)", n, ended, err)
+			}
+			return err
+		}
+		scp(`["eu-west-1","us-west-2"]`)
+		err := end(1)
+		wantRefusal(t, err, "AccessDeniedException", "in eu-west-1, us-west-2:", wealth, "ssm:DescribeSessions", "service control policy")
+		if strings.Contains(err.Error(), "us-east-1") {
+			t.Errorf("%v", err)
+		}
+		w.shell(t, w.alice, wealth, set, "us-east-1")
+		w.FailNext("ssm", "TerminateSession", "InternalServerError", 1)
+		err = end(0)
+		isFault(t, err)
+		if !strings.Contains(err.Error(), "in us-east-1: AWS answered InternalServerError") {
+			t.Errorf("%v", err)
+		}
+		scp(`"nowhere"`)
+		w.FailNext("ssm", "DescribeSessions", "ThrottlingException", 100)
+		isFault(t, end(0))
+		w.ClearFaults()
+		w.FailNext("ssm", "TerminateSession", "AccessDeniedException", 1)
+		wantRefusal(t, end(2), "AccessDeniedException", "in account "+wealth)
+		if err := end(1); err != nil {
+			t.Error(err)
 		}
 	})
 }

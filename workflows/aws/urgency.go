@@ -25,8 +25,9 @@ const (
 )
 
 // rankOf reads the mark of a context.
-func rankOf(ctx context.Context, n uint64) rank {
-	u := store.UrgencyOf(ctx)
+func rankOf(ctx context.Context, n uint64) rank { return ranked(store.UrgencyOf(ctx), n) }
+
+func ranked(u store.Urgency, n uint64) rank {
 	switch {
 	case !u.Due.IsZero():
 		return rank{class: removing, due: u.Due, n: n}
