@@ -26,7 +26,7 @@ func (c *Change) Want(standing, lined bool) error {
 	if !known || len(a.Live) == 0 {
 		a.Standing = standing
 		if a.Before = (time.Time{}); a.Lined && c.By.At.Before(a.Keep) {
-			if a.Before = a.Ended; a.Forced {
+			if a.Before, a.BeforeKeep = a.Ended, a.Keep; a.Forced {
 				a.Before = c.By.At // nobody verified when the earlier one was gone
 			}
 		}
@@ -210,7 +210,7 @@ func putAccess(t tx, a Access) error {
 }
 
 func (a *Access) settle() {
-	for _, t := range []*time.Time{&a.Ended, &a.Since, &a.Until, &a.Reach, &a.Before, &a.Keep} {
+	for _, t := range []*time.Time{&a.Ended, &a.Since, &a.Until, &a.Reach, &a.Before, &a.BeforeKeep, &a.Keep} {
 		*t = Moment(*t)
 	}
 	for i := range a.Schedules {
@@ -233,7 +233,11 @@ func (a *Access) Line(now time.Time) (l Line, ok bool) {
 	case len(a.Live) == 0:
 		return Line{Who: who, Out: true}, true
 	}
-	return Line{Who: who, Until: a.Until, Before: a.Before}, true
+	l = Line{Who: who, Until: a.Until, Before: a.Before}
+	if !now.Before(a.BeforeKeep) {
+		l.Before = time.Time{} // no credential is so old any more
+	}
+	return l, true
 }
 
 // Guard reads the lines of the guard that an access belongs to, as they must stand at a time. Closed is the policy's to say.

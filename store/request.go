@@ -287,6 +287,8 @@ type Access struct {
 	Out bool `json:"out,omitempty"`
 	// Before: credentials issued before then are an earlier session's and are refused.
 	Before time.Time `json:"before,omitzero"`
+	// BeforeKeep is until when such credentials can be valid: after it the line need not speak of them.
+	BeforeKeep time.Time `json:"before_keep,omitzero"`
 	// Keep is until when the line must stay: by then no credential of the last session is valid. Zero while somebody is live.
 	Keep time.Time `json:"keep,omitzero"`
 	// Schedules that may exist: written down before they are made, and taken away only after AWS was seen to have them no more.

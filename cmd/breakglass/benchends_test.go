@@ -26,7 +26,6 @@ type way struct {
 	before func(w *town) // happens before the request, or the form of Tier 0, is there
 	after  func(w *town) // happens between that and the click
 	tier0  bool
-	cold   bool // nothing of the account is known yet: said, and no more is promised than that it gets there
 }
 
 // TestFiveTrips counts round trips by a bubble's clock, in which nothing but AWS takes time: what is not a whole number of trips is our own waiting for
@@ -59,8 +58,8 @@ func fiveTrips(t *testing.T, w *town) {
 		{name: "during a reconciliation", after: (*town).censusBegins},
 		{name: "Tier 0", tier0: true, after: sleep(20 * time.Second)},
 		{name: "Tier 0, from a form that lay about", tier0: true, after: sleep(5 * time.Minute)},
-		{name: "Tier 0, first in the account after a start", tier0: true, cold: true, before: (*town).again, after: sleep(5 * time.Second)},
-		{name: "first in the account after a start", cold: true, after: (*town).again},
+		{name: "Tier 0, first in the account after a start", tier0: true, before: (*town).again, after: sleep(5 * time.Second)},
+		{name: "first in the account after a start", after: (*town).again},
 	} {
 		if x.before != nil {
 			x.before(w)
@@ -144,7 +143,7 @@ func (w *town) onWire(t *testing.T, x way, dev string, at store.Account) {
 	w.active(id)
 	trips := float64(created.Sub(began)) / float64(oneTrip)
 	t.Logf("%s: %.2f round trips\n%s", x.name, trips, w.journey(began, created))
-	if trips > mostTrips && !x.cold {
+	if trips > mostTrips {
 		t.Errorf("%s: %.2f round trips before the creation is on the wire, %d are promised", x.name, trips, mostTrips)
 	}
 }

@@ -239,7 +239,8 @@ func (n naming) plain(s string) string { return n.ids.Replace(s) }
 var tellTale = []string{"TargetId", "PrincipalId", "PermissionSetArn", "Name", "PolicyArn", "RoleName", "UserName", "GroupId", "MemberId", "SessionId", "Bucket", "Key", "VersionId"}
 
 // longNumber is what is made anew in each life: numbers of AWS's, and the times in the names of schedules.
-var longNumber = regexp.MustCompile(`\d{8}T\d{4}|\d{5,}|[0-9a-f]{8}-[0-9a-f-]{20,}|[0-9a-f]{16,}`)
+// A schedule's name holds a mark of the store it belongs to.
+var longNumber = regexp.MustCompile(`[0-9a-f]{6}-\d{8}T\d{4}|\d{8}T\d{4}|\d{5,}|[0-9a-f]{8}-[0-9a-f-]{20,}|[0-9a-f]{16,}`)
 
 // scheduleIn is the name of the schedule that a call is about: it is in the path.
 func scheduleIn(p awstwin.Passing) string {

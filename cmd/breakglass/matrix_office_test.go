@@ -123,6 +123,7 @@ func newCell(bin, dir, policy string, f *flow) (*cell, error) {
 		"AWS_ENDPOINT_URL=" + awsServer.URL, "AWS_ACCESS_KEY_ID=" + awstwin.BotAccessKeyID, "AWS_SECRET_ACCESS_KEY=" + awstwin.BotSecretAccessKey,
 		"AWS_REGION=us-east-1", "AWS_EC2_METADATA_DISABLED=true", "BREAKGLASS_SWEEP=@every 1s", "BREAKGLASS_LISTEN=",
 		"BREAKGLASS_TWIN_CLOCK=" + clockServer.URL + "/clock", guardOn, "BREAKGLASS_DEADMAN_ROLE=" + sandbox.DeadManRole,
+		"GOGC=400", "GOMEMLIMIT=256MiB", // a life is short, and many go on at once
 	}, f.env...)
 	c.world.AWS.Intercept(c.onAWS)
 	c.world.Slack.Intercept(c.onSlack)

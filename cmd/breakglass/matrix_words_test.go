@@ -17,7 +17,7 @@ import (
 
 // await waits, by the real clock, until something is so. A life in which it never is ends there.
 func (c *cell) await(what string, within time.Duration, is func() bool) {
-	for end := time.Now().Add(within); !is(); time.Sleep(25 * time.Millisecond) {
+	for end := time.Now().Add(within); !is(); time.Sleep(35 * time.Millisecond) {
 		c.prowl()
 		if time.Now().After(end) {
 			panic(stuck(fmt.Sprintf("in step %q never: %s", c.step, what)))

@@ -158,7 +158,7 @@ func lastPolicy(db *store.DB, log *slog.Logger, faulty error) (*policy.Policy, [
 	if err != nil {
 		return nil, nil, errors.Join(faulty, err)
 	}
-	if err := stay(db, log, fmt.Errorf("the policy last in force stays in force (hash %.12s); the file is faulty: %w", pol.Hash, faulty)); err != nil {
+	if err := stay(db, log, fmt.Errorf("the policy last in force stays in force (hash %.12s); SIGHUP takes the file up when it is mended, which is faulty: %w", pol.Hash, faulty)); err != nil {
 		return nil, nil, faulty
 	}
 	return pol, []byte(text), nil

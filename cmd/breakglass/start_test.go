@@ -42,6 +42,19 @@ func (b *botProcess) kill() {
 	<-b.done
 }
 
+// answers waits until commands have a way in.
+func (o *office) answers() {
+	o.t.Helper()
+	o.await("the commands' socket", func() bool { // a command would open the store itself while nobody answers there
+		c, err := net.Dial("unix", socketPath(filepath.Join(o.dir, "breakglass.db")))
+		if err != nil {
+			return false
+		}
+		c.Close()
+		return true
+	})
+}
+
 // letIn opens a session of Dana's and kills the bot in the middle of it.
 func (o *office) letIn() {
 	o.t.Helper()
@@ -50,6 +63,16 @@ func (o *office) letIn() {
 	o.press("lee", "Approve")
 	o.await("active", func() bool { return o.state("BG-1001") == store.Active })
 	bot.kill()
+}
+
+// reads counts how often a secret was asked for.
+func (o *office) reads() (n int) {
+	for _, c := range o.world.AWS.Calls() {
+		if c.Operation == "GetSecretValue" {
+			n++
+		}
+	}
+	return n
 }
 
 // spoil makes a fault in the policy file, which is on its first line.
@@ -65,7 +88,7 @@ func (o *office) spoil() {
 	}
 }
 
-// TestStartInTrouble starts the program over an overdue session while the place its tokens are kept in does not answer, its port is taken and its policy
+// TestStartInTrouble starts the program over an overdue session while its tokens cannot be read, its port is taken and its policy
 // file is faulty: the session is ended, each trouble is said, and what passes is tried again.
 func TestStartInTrouble(t *testing.T) {
 	const set = "Forge-Prod-BreakGlass-EC2"
@@ -77,7 +100,8 @@ func TestStartInTrouble(t *testing.T) {
 		"SLACK_BOT_TOKEN=secretsmanager:slack-bot", "SLACK_APP_TOKEN=secretsmanager:slack-app")
 	o.letIn()
 	o.clock.Skip(90 * time.Minute)
-	o.world.AWS.Outage("secretsmanager", true)
+	o.world.AWS.FailNext("secretsmanager", "GetSecretValue", "AccessDeniedException", 1000) // an answer that is not asked for again at once
+	before := o.reads()
 	o.spoil()
 	port, err := net.Listen("tcp", o.health)
 	if err != nil {
@@ -86,11 +110,13 @@ func TestStartInTrouble(t *testing.T) {
 	defer port.Close()
 	bot := o.launch()
 	o.await("the overdue end", func() bool { return !o.has("dana", sandbox.ProdWealth, set) })
+	o.answers()
 	o.await("its record", func() bool { return o.state("BG-1001") == store.Revoked })
 	if o.world.Slack.Sockets() > 0 {
 		t.Error("it reached Slack without tokens")
 	}
-	o.world.AWS.Outage("secretsmanager", false)
+	o.await("a second try, after the first was logged", func() bool { return o.reads() > before+1 })
+	o.world.AWS.ClearFaults()
 	o.await("Slack", func() bool { return o.world.Slack.Sockets() > 0 })
 	if err := bot.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -118,7 +144,7 @@ func TestStartWithoutWords(t *testing.T) {
 	good := o.env
 	o.env = append(o.env[:len(o.env):len(o.env)], "SLACK_APP_TOKEN=", "BREAKGLASS_MAIL=pigeons", "BREAKGLASS_SWEEP=now and then", "BREAKGLASS_LISTEN=nonsense")
 	bot := o.launch()
-	o.await("the way in", func() bool { return o.state("BG-1001") == store.Active })
+	o.answers()
 	o.wants(exitOK, []string{"BG-1001 is ending"}, "end", "1001")
 	o.await("the end", func() bool { return !o.has("dana", sandbox.ProdWealth, set) })
 	o.await("its record", func() bool { return o.state("BG-1001") == store.Revoked })

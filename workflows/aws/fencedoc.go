@@ -82,7 +82,7 @@ func rules(f store.Fence, region string) values {
 		v = append(v, fmt.Sprintf("arn:%s:events:*:%s:rule/%s", partition(region), f.Account, name))
 	}
 	// With a group go all of its schedules (API reference of DeleteScheduleGroup).
-	for _, kind := range []string{"schedule"} {
+	for _, kind := range []string{"schedule", "schedule-group"} {
 		v = append(v, fmt.Sprintf("arn:%s:scheduler:*:%s:%s/%s*", partition(region), f.Account, kind, scheduleGroup))
 	}
 	return v

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssoadmin"
@@ -71,8 +72,10 @@ func (c *Connection) theInstance(ctx context.Context) (found, error) {
 	return f, nil
 }
 
-// listInstances reads all pages: an organisation's instance and account instances are listed alike.
+// listInstances reads all pages: an organisation's instance and account instances are listed alike. Whoever comes while it is asked waits for it,
+// a removal that is overdue among them, so it is nobody's turn before it.
 func (c *Connection) listInstances(ctx context.Context) ([]types.InstanceMetadata, error) {
+	ctx = store.Overdue(ctx, time.Unix(0, 0))
 	var all []types.InstanceMetadata
 	var next *string
 	for {

@@ -32,7 +32,7 @@ const codeNoSession = "DoesNotExistException"
 
 // End ends the open sessions of one person, or of one request's role, in every Region of the account, and returns how many. All Regions are tried, and
 // the error names each that failed: there, sessions may be open still. It is a *store.Refusal, with the Regions and the reasons for people, where
-// AWS refuses in all of them, as by a service control policy, so that trying again will not help; anything that may pass in one of them makes it
+// AWS refused in every one that failed, as by a service control policy, so that trying again will not help; anything that may pass in any makes it
 // no refusal. A session that is gone is fine.
 func (s *Shells) End(ctx context.Context, sh store.Shells) (int, error) {
 	whose := ownerOf(sh)
@@ -83,7 +83,8 @@ func shellsLeft(account string, regions []string, faults [][]error) error {
 	for i, why := range whys {
 		whys[i] = "in " + strings.Join(where[why], ", ") + ": " + why
 	}
-	said := fmt.Sprintf("in account %s open shells may have been left: %s", account, strings.Join(whys, "; "))
+	// One reason for each session that was refused would be too much to read.
+	said := clean(fmt.Sprintf("in account %s open shells may have been left: %s", account, strings.Join(whys, "; ")), 1000)
 	if passes {
 		return fmt.Errorf("ending open shells: %s", said)
 	}
