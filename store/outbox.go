@@ -52,7 +52,7 @@ func (db *DB) Notices(after uint64, most int) (out []Notice, err error) {
 func (db *DB) Begin(by By, seq uint64, twice bool) error {
 	return db.withNotice(by, seq, func(t tx, n *Notice) error {
 		n.Attempts++
-		if n.Attempts == 2 && twice { // once: a message that waits for hours is tried often
+		if n.Attempts > 1 && twice { // tries that certainly came to nothing are not counted
 			data := map[string]string{"notice": n.Kind, "message": n.Message}
 			if err := appendEvent(t, by, Event{Kind: EventRepeated, Request: n.Request, Data: data}); err != nil {
 				return err

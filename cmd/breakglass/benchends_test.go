@@ -111,7 +111,7 @@ func (w *town) censusBegins() {
 // onWire measures one way and asserts it.
 func (w *town) onWire(t *testing.T, x way, dev string, at store.Account) {
 	t.Helper()
-	click := func() store.ID { return "" }
+	var click func() store.ID
 	if x.tier0 {
 		p := w.fillIn(dev, "emergency", at.Name, "1h")
 		x.after(w)
