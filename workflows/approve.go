@@ -34,6 +34,9 @@ func (e *Engine) decide(ctx context.Context, c store.Click) error {
 	if !ok {
 		return &Refusal{RefusedState, fmt.Sprintf("The policy no longer has the scenario of %s. It will expire; ask anew.", r.ID)}
 	}
+	if c.Kind == store.ClickApprove {
+		e.readyGuard(ctx, r)
+	}
 	who3, err := e.lookUp(ctx, p, r, c)
 	if err != nil {
 		return err

@@ -257,6 +257,7 @@ func (e *Engine) step(ctx context.Context, id store.ID) {
 			e.broken("read a request that is due", err)
 			return
 		}
+		e.kickTell(r, e.now())
 		due := r.DueBut(store.ClockTell)
 		if ctx.Err() != nil || r.State.Ended() || due == 0 || due > e.now().UnixNano() {
 			if due != 0 {

@@ -18,7 +18,8 @@ import (
 const (
 	followFor   = 20 * time.Second
 	followFirst = 250 * time.Millisecond
-	followMost  = 2 * time.Second
+	followMost  = 500 * time.Millisecond
+	askAgain    = 2 * time.Second // when a step has left a change to the clock
 )
 
 // askPatience bounds one round of questions to AWS within a step, so that a hang becomes another try.
@@ -294,7 +295,7 @@ func (e *Engine) later(r store.Request, forget bool) error {
 			q.Work.Change = ""
 		}
 		q.Work.Attempts++
-		q.Set(store.ClockPoll, c.By.At.Add(followMost))
+		q.Set(store.ClockPoll, c.By.At.Add(askAgain))
 		return e.complain(c, c.By.At)
 	})
 	return err

@@ -124,12 +124,15 @@ func (e *Engine) surelyDiffers(ctx context.Context, of store.Tuple) (differs str
 			return "", ctx.Err()
 		case <-time.After(pause):
 		}
-		done, err := e.turns.take(ctx, of.Account+" "+of.Set+" "+of.Role)
+		// Without the turn, for somebody may wait to be let in; what was written meanwhile is looked at the next time.
+		before, _, err := e.writtenGuard(store.Guard{Account: of.Account, Set: of.Set, Role: of.Role})
 		if err != nil {
 			return "", err
 		}
 		differs, err = e.differs(ctx, of)
-		done()
+		if after, _, aerr := e.writtenGuard(store.Guard{Account: of.Account, Set: of.Set, Role: of.Role}); aerr != nil || !same(before.Now, after.Now) {
+			return "", aerr
+		}
 		if err != nil || differs == "" {
 			return "", err
 		}

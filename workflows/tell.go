@@ -61,24 +61,52 @@ func (e *Engine) pump(ctx context.Context) {
 			break
 		}
 	}
-	var ready []string
 	now := e.now()
+	voices, mails := e.places(e.rooms.voices), e.places(e.rooms.mails)
 	for name, queue := range o.lanes {
 		if queue[0].NotUntil.After(now) {
 			e.wake(queue[0].NotUntil)
 			continue
 		}
-		ready = append(ready, name)
-	}
-	slices.SortFunc(ready, func(a, b string) int { return cmp.Compare(o.lanes[a][0].Seq, o.lanes[b][0].Seq) })
-	o.mu.Unlock()
-	for _, name := range ready {
-		room := e.rooms.voices
+		first := voices
 		if strings.HasSuffix(name, mailLane) {
-			room = e.rooms.mails
+			first = mails
 		}
-		e.spawn("lane "+name, room, func(ctx context.Context) { e.drain(ctx, name) }, nil)
+		first.offer(name, queue[0].Seq)
 	}
+	o.mu.Unlock()
+	for _, p := range []*places{voices, mails} {
+		for _, c := range p.all {
+			e.spawn("lane "+c.name, p.room, func(ctx context.Context) { e.drain(ctx, c.name) }, nil)
+		}
+	}
+}
+
+// places are the lanes that come next, as many as there is room for: who is not among them comes when one of these is done.
+type places struct {
+	e    *Engine
+	room chan struct{}
+	free int
+	all  []placed
+}
+
+type placed struct {
+	name string
+	seq  uint64
+}
+
+func (e *Engine) places(room chan struct{}) *places {
+	return &places{e: e, room: room, free: cap(room) - len(room)}
+}
+
+// offer puts a lane among them, if it has waited longer than one of them, and nobody is at it.
+func (p *places) offer(name string, seq uint64) {
+	if p.free == 0 || len(p.all) == p.free && p.all[len(p.all)-1].seq < seq || p.e.taken("lane "+name) {
+		return
+	}
+	at, _ := slices.BinarySearchFunc(p.all, seq, func(c placed, seq uint64) int { return cmp.Compare(c.seq, seq) })
+	p.all = slices.Insert(p.all, at, placed{name, seq})
+	p.all = p.all[:min(len(p.all), p.free)]
 }
 
 // head is the next notice of a lane and what comes after it.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"breakglass/store"
 )
@@ -27,11 +28,16 @@ func newRooms() rooms {
 // waits for the directory, and no end of a session may wait for that.
 func (e *Engine) kick(r store.Request) {
 	now := e.now()
-	if r.Over(store.ClockTell, now) {
-		e.spawn("tell "+string(r.ID), e.rooms.tells, func(ctx context.Context) { e.tellStep(ctx, r.ID) }, nil)
-	}
+	e.kickTell(r, now)
 	if due := r.DueBut(store.ClockTell); due != 0 && due <= now.UnixNano() {
 		e.spawn(string(r.ID), e.room(r.State, r.Over(store.ClockEnd, now)), func(ctx context.Context) { e.step(ctx, r.ID) }, nil)
+	}
+}
+
+// kickTell begins the telling of a request's people, where it is due. A step does it as well: a sweep passes over what somebody is at.
+func (e *Engine) kickTell(r store.Request, now time.Time) {
+	if r.Over(store.ClockTell, now) {
+		e.spawn("tell "+string(r.ID), e.rooms.tells, func(ctx context.Context) { e.tellStep(ctx, r.ID) }, nil)
 	}
 }
 
@@ -63,7 +69,7 @@ func (e *Engine) passOver(d store.Due) bool {
 	defer e.mu.Unlock()
 	if c := e.claimed[string(d.ID)]; c != nil {
 		c.again = true
-		return e.claimed["tell "+string(d.ID)] != nil
+		return true
 	}
 	for _, over := range []bool{false, true} {
 		if room := e.room(d.State, over); len(room) < cap(room) {
@@ -140,4 +146,15 @@ func (e *Engine) guard(name string, fn func()) {
 		}
 	}()
 	fn()
+}
+
+// taken says whether somebody is at something; who is will look once more.
+func (e *Engine) taken(name string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c := e.claimed[name]
+	if c != nil {
+		c.again = true
+	}
+	return c != nil
 }

@@ -21,12 +21,12 @@ import (
 // started again if it was killed, people go on as people do, time passes, and what must hold is read from AWS, from Slack and from the log.
 //
 // BREAKGLASS_MATRIX chooses: "all"; "every", which strikes an effect in every workflow that begins alike and not in the first of them only; a part of what a cell is called, as "tier 1" or "CreateAccountAssignment, hang"; by default a handful.
-// BREAKGLASS_MATRIX_AT_ONCE is how many cells live at a time.
+// BREAKGLASS_MATRIX_AT_ONCE is how many cells live at a time, and as many more that wait for answers.
 func TestMatrix(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")
 	}
-	m := &matrix{t: t, want: os.Getenv("BREAKGLASS_MATRIX"), atOnce: 12 * runtime.NumCPU(), began: time.Now(), outcome: map[string]map[effect]map[string]string{}}
+	m := &matrix{t: t, want: os.Getenv("BREAKGLASS_MATRIX"), atOnce: 10 * runtime.NumCPU(), began: time.Now(), outcome: map[string]map[effect]map[string]string{}}
 	if n, err := strconv.Atoi(os.Getenv("BREAKGLASS_MATRIX_AT_ONCE")); err == nil && n > 0 {
 		m.atOnce = n
 	}
@@ -221,28 +221,30 @@ func (m *matrix) alike(j job) bool {
 	return false
 }
 
-// fill lives every cell, many at a time. What takes long comes first.
+// fill lives every cell, many at a time. Those in which the program waits for an answer that does not come mostly wait: they have a queue of their own,
+// so that they hold up no other.
 func (m *matrix) fill() {
 	all := m.jobs()
 	if m.cells = len(all); m.want == "nothing" {
 		return
 	}
-	slices.SortStableFunc(all, func(a, b job) int { return int(b.stroke.slow - a.stroke.slow) })
-	queue := make(chan job)
 	var wait sync.WaitGroup
-	for range min(m.atOnce, len(all)) {
-		wait.Add(1)
-		go func() {
-			defer wait.Done()
-			for j := range queue {
-				m.live(j)
+	for _, silent := range []bool{true, false} {
+		queue := make(chan job, len(all))
+		for _, j := range all {
+			if j.stroke.silent == silent {
+				queue <- j
 			}
-		}()
+		}
+		close(queue)
+		for range min(m.atOnce, len(queue)) {
+			wait.Go(func() {
+				for j := range queue {
+					m.live(j)
+				}
+			})
+		}
 	}
-	for _, j := range all {
-		queue <- j
-	}
-	close(queue)
 	wait.Wait()
 }
 

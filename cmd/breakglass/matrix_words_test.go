@@ -312,10 +312,19 @@ func (c *cell) near(id store.ID, before time.Duration) {
 
 // active waits until access is open. Where an end could not be made it may be taken away at once: then nothing of the workflow is left but its end.
 func (c *cell) active(id store.ID) {
-	c.becomes("active", c.stands(id, store.Active, store.Revoked, store.Reported, store.Closed))
-	if c.stroke != nil && !c.stands(id, store.Active)() {
+	if !c.opensAtAll(id) {
 		panic(cutShort(id))
 	}
+}
+
+// opensAtAll waits until a session is open (true), or over before it was.
+func (c *cell) opensAtAll(id store.ID) (open bool) {
+	over := c.stands(id, store.Revoked, store.Reported, store.Closed)
+	c.becomes("active", func() bool {
+		open = c.stands(id, store.Active)()
+		return open || c.stroke != nil && over()
+	})
+	return open
 }
 
 // cutShort is how a workflow goes on whose session never was.

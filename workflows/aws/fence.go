@@ -11,6 +11,9 @@ import (
 // fenceFresh is how long what a fence was seen to say is believed.
 const fenceFresh = time.Hour
 
+// fenceAhead is how much sooner it is read again where that is done ahead, so that it does not go stale between that and the write.
+const fenceAhead = 10 * time.Minute
+
 // fenceState is what is known of the fence of one account. It belongs to whoever has the policy's turn.
 type fenceState struct {
 	document string    // what stood when it was read
@@ -35,7 +38,7 @@ func (g *Guards) Fence(ctx context.Context, f store.Fence) (differed string, err
 	if err := p.turn.take(ctx); err != nil {
 		return "", fmt.Errorf("waiting for another look at the fence of account %s: %w", f.Account, err)
 	}
-	have, err := g.fenceNow(ctx, p, state)
+	have, err := g.fenceNow(ctx, p, state, fenceFresh)
 	if err == nil {
 		differed = compare(doc, have)
 	}
@@ -61,14 +64,14 @@ func (g *Guards) lookAtFence(ctx context.Context, account string) error {
 		return err
 	}
 	defer p.turn.leave()
-	_, err := g.fenceNow(ctx, p, state)
+	_, err := g.fenceNow(ctx, p, state, fenceFresh-fenceAhead)
 	return err
 }
 
 // fenceNow is what the fence says, as read within the hour. p.turn is held.
-func (g *Guards) fenceNow(ctx context.Context, p *policy, s *fenceState) (string, error) {
+func (g *Guards) fenceNow(ctx context.Context, p *policy, s *fenceState, fresh time.Duration) (string, error) {
 	now := g.c.now()
-	if age := now.Sub(s.at); s.document != "" && age >= 0 && age < fenceFresh {
+	if age := now.Sub(s.at); s.document != "" && age >= 0 && age < fresh {
 		return s.document, nil
 	}
 	doc, err := g.read(ctx, p)

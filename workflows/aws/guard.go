@@ -44,12 +44,12 @@ func (g *Guards) Ready(ctx context.Context, account, set string) {
 	defer cancel()
 	var all errgroup.Group
 	if set != "" {
-		g.policyOf(store.Guard{Account: account, Set: set})
 		all.Go(func() error { return g.c.sets.refresh(ctx, set) })
 	}
+	all.Go(func() error { _, err := g.c.member(ctx, account); return err }) // what is known of the policies may need none, and the write does
 	all.Go(func() error { return g.lookAtFence(ctx, account) })
-	for _, p := range g.book.of(account) {
-		all.Go(func() error { return g.tidy(ctx, p) })
+	if set != "" {
+		all.Go(func() error { return g.tidy(ctx, g.policyOf(store.Guard{Account: account, Set: set})) })
 	}
 	_ = all.Wait() // as its doc says
 }
@@ -82,11 +82,16 @@ func (g *Guards) Inspect(ctx context.Context, gu store.Guard) (string, error) {
 		return "", nil
 	}
 	p, want := g.policyOf(gu), guardDocument(gu)
+	// Read without the turn: somebody may wait to be let in, for whom two round trips are long.
+	seen := p.writes.Load()
+	have, err := g.read(ctx, p)
 	if err := p.turn.take(ctx); err != nil {
 		return "", fmt.Errorf("waiting for another change of %s: %w", p.name, err)
 	}
 	defer p.turn.leave()
-	have, err := g.read(ctx, p)
+	if p.writes.Load() != seen {
+		return "", nil // written meanwhile: what was read says nothing of what stands
+	}
 	if err != nil {
 		p.forget()
 		return "", fmt.Errorf("reading the guard: %w", err)

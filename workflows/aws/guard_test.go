@@ -243,7 +243,7 @@ func TestWriteIsOneCall(t *testing.T) {
 			t.Errorf("%d of 12 writes were followed by deletions", after)
 		}
 		for range 6 { // with a look ahead, as before each grant, none is
-			g.Ready(t.Context(), wealth, "")
+			g.Ready(t.Context(), wealth, "Guarded")
 			w.operations()
 			for range 2 {
 				after++

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -39,6 +40,7 @@ type policy struct {
 	role          string // of an inline policy
 	arn           string // of the managed policy, or the role
 	turn          turn
+	writes        atomic.Int64 // begun: a reading without the turn can tell whether one came in between
 	// What follows belongs to whoever has the turn.
 	document string // what the default version says as we last wrote it; "" where that is not known
 	listed   bool   // versions are all there are
@@ -93,6 +95,7 @@ func (g *Guards) put(ctx context.Context, p *policy, doc string) error {
 	if p.document == doc {
 		return nil
 	}
+	p.writes.Add(1)
 	if err := g.write(ctx, p, doc); err != nil {
 		p.forget()
 		return g.c.iamRefusal(err, p)

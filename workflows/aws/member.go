@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
@@ -44,7 +45,8 @@ func (c *Connection) role(arn string) sdk.CredentialsProvider {
 	if !ok {
 		p = sdk.NewCredentialsCache(stscreds.NewAssumeRoleProvider(assumer{c}, arn, func(o *stscreds.AssumeRoleOptions) {
 			o.RoleSessionName = "breakglass"
-		}))
+			o.Duration = time.Hour
+		}), func(o *sdk.CredentialsCacheOptions) { o.ExpiryWindow = 20 * time.Minute })
 		c.roles[arn] = p
 	}
 	return p

@@ -38,7 +38,7 @@ func (l Limits) withDefaults() Limits {
 	}
 	// 20 calls in 1.03 s: what counts is when they arrive, and they do not all travel equally long. A burst of four is what one click asks at once.
 	or(&l.SSOAdmin, Rate{PerSecond: 19.5, Burst: 4})
-	or(&l.IdentityStore, Rate{PerSecond: 19.5, Burst: 4})
+	or(&l.IdentityStore, Rate{PerSecond: 19.5, Burst: 20})
 	// No burst: two calls are the whole second. A little slower than the quota, since what counts is when a call arrives.
 	or(&l.CloudTrail, Rate{PerSecond: 1.8, Burst: 1})
 	switch {
@@ -79,7 +79,7 @@ func newQuota(service string, r Rate, lifted bool) *quota {
 		return q
 	}
 	// Without a burst there is nothing to keep a token of: the calls nobody waits for then simply come last.
-	q.spare = min(1, r.Burst-1)
+	q.spare = min(3, r.Burst-1)
 	n := math.Ceil(r.PerSecond)
 	q.recent = make([]time.Time, int(n))
 	q.span = time.Duration(math.Ceil(n / r.PerSecond * float64(time.Second)))
