@@ -203,8 +203,9 @@ func (e *Engine) CatchUp(ctx, work context.Context) error {
 			continue
 		}
 		r, err := e.DB.Request(d.ID)
-		if err != nil {
-			return err
+		if err != nil { // the others must not wait for it
+			e.broken("read a request that is overdue", err)
+			continue
 		}
 		if !r.ExpiresAt.After(e.now()) {
 			e.spawn(string(r.ID), e.rooms.ends, func(ctx context.Context) { e.step(ctx, r.ID) }, &all)

@@ -225,6 +225,9 @@ func (e *Engine) stray(ctx context.Context, name string, id store.ID, mark strin
 		return nil // it has only just ended
 	}
 	detail := "this store does not know its session, as after a restore from an older backup"
+	if mark == e.mark() {
+		e.restored.Store(true) // its guards may know more than it as well
+	}
 	if mark != e.mark() {
 		detail = "another installation of Breakglass made it"
 	}
@@ -252,6 +255,9 @@ func (e *Engine) dropStray(ctx context.Context, name string) error {
 
 // restoreSchedules makes anew what a session that is open should have and does not. Sessions that are still being opened make their own.
 func (e *Engine) restoreSchedules(ctx context.Context, a store.Access, listed []string, wanted map[string]bool) error {
+	if e.switchedOff() {
+		return nil
+	}
 	done, err := e.turns.take(ctx, scheduleTurn(a.Tuple))
 	if err != nil {
 		return err

@@ -99,7 +99,11 @@ func TestFirstRevocation(t *testing.T) {
 				defer w.demolish()
 				w.world.AWS.SetDelay(oneTrip)
 				w.sets = w.sets[len(w.sets)-1:]
-				m := w.seedMany(1, time.Minute, 0)
+				m := w.seedMany(1, time.Hour, 0)
+				w.launch(false) // the run that granted it has learnt the names of the sets, and the store keeps them
+				w.open()
+				time.Sleep(time.Minute)
+				w.halt()
 				time.Sleep(time.Until(m.first) + time.Hour)
 				w.forget()
 				w.launch(false)

@@ -53,6 +53,7 @@ func newProgram(ctx context.Context, s setting, db *store.DB, pol *policy.Policy
 		return nil, err
 	}
 	p.dir, p.idc = p.aws.Directory(), p.aws.IdentityCenter()
+	p.knownNames()
 	access := aws.NewAccess(p.idc, p.aws.Memberships(), p.aws.Roles())
 	engine := workflows.Config{
 		DB: db, Policy: p.pol.Load, Directory: p.dir, Assigner: access, Trail: p.aws.Trail(), Shells: p.aws.Shells(), Inventory: p.aws.Inventory(),
@@ -176,7 +177,9 @@ func (p *program) started(policyText []byte) error {
 
 // warm reads ahead what every request needs, so that the first one does not wait for it. Failing is no fault: it is asked again when needed.
 func (p *program) warm(ctx context.Context) {
-	if err := p.idc.Warm(ctx); err != nil && ctx.Err() == nil {
+	err := p.idc.Warm(ctx)
+	p.keepNames()
+	if err != nil && ctx.Err() == nil {
 		p.log.Warn("could not read the permission sets ahead", "err", err)
 	}
 	if err := p.dir.Warm(ctx, p.pol.Load().Groups()); err != nil && ctx.Err() == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -36,6 +37,21 @@ func (c *Connection) IdentityCenter() *IdentityCenter {
 // meanwhile is not held up. Call it once at start, in the background. Its error is worth a line in the log and no more: whatever needs
 // a name later looks it up again.
 func (ic *IdentityCenter) Warm(ctx context.Context) error { return ic.sets.warm(ctx) }
+
+// Names are the ARNs of permission sets by name, as far as they are known: for the next start to Remember.
+func (ic *IdentityCenter) Names() map[string]string {
+	ic.sets.mu.Lock()
+	defer ic.sets.mu.Unlock()
+	return maps.Clone(ic.sets.byName)
+}
+
+// Remember takes ARNs for known that an earlier run learnt, so that the first removal after a start need not wait until thousands of sets are described. One that
+// no longer holds is found out when AWS does not know it; see withSet.
+func (ic *IdentityCenter) Remember(names map[string]string) {
+	for name, arn := range names {
+		ic.sets.learn(name, arn)
+	}
+}
 
 // placePatience is how long a grant waits for one of the changes under way to end before it is put off.
 const placePatience = 4 * time.Second
