@@ -34,8 +34,10 @@ type Config struct {
 	People      People
 	Speaker     Speaker
 	Now         func() time.Time
-	Log         *slog.Logger
-	Registry    prometheus.Registerer
+	// Elsewhere is the time by another clock than the machine's, AWS's; ok is false while it is not known. May be nil.
+	Elsewhere func() (now time.Time, ok bool)
+	Log       *slog.Logger
+	Registry  prometheus.Registerer
 	// ByHand is the command that takes an access away by hand, for people who are told that it is stuck; "" where it is not known. May be nil.
 	ByHand func(store.Tuple) string
 	Sweep  string // cron spec of the sweep; "" is every five seconds
@@ -370,20 +372,6 @@ func backoff(n int) time.Duration {
 		d *= 2
 	}
 	return min(d, 30*time.Second)
-}
-
-// brief is an error as a record and a message keep it: one line, bounded.
-func brief(err error) string {
-	s := []rune(err.Error())
-	if len(s) > 300 {
-		s = append(s[:299], '…')
-	}
-	for i, r := range s {
-		if r < ' ' {
-			s[i] = ' '
-		}
-	}
-	return string(s)
 }
 
 // now is the engine's time: see steady.

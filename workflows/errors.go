@@ -69,3 +69,17 @@ type Ask struct {
 	Answers  map[string]string // by the ask's name
 	Context  string            // link to the alert it was asked from
 }
+
+// brief is an error as a record and a message keep it: one line, bounded.
+func brief(err error) string {
+	s := []rune(err.Error())
+	if len(s) > 300 {
+		s = append(s[:299], '…')
+	}
+	for i, r := range s {
+		if r < ' ' {
+			s[i] = ' '
+		}
+	}
+	return string(s)
+}

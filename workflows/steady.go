@@ -87,8 +87,11 @@ func (s *steady) isBack() bool {
 // makes no session longer than that.
 const beatEvery = "@every 30s"
 
+// agrees is how far apart the machine's clock and AWS's may be for the machine's to be taken for right.
+const agrees = time.Minute
+
 // beat does so, and rights the clock: one that was ahead for a while and was then put right would keep everybody out for ever. It is taken for right once
-// nobody may have access, since then nothing could last longer by it.
+// nobody may have access, since then nothing could last longer by it, and if AWS has the same time.
 func (e *Engine) beat() {
 	if e.clock.isBack() {
 		e.rebase()
@@ -103,9 +106,15 @@ func (e *Engine) rebase() {
 	if err != nil || counts[store.Granting]+counts[store.Active]+counts[store.Revoking] > 0 {
 		return
 	}
+	if e.Elsewhere == nil {
+		return
+	}
+	if there, ok := e.Elsewhere(); !ok || there.Sub(e.Now()).Abs() > agrees {
+		return // it is this machine's clock that is wrong
+	}
 	was := e.now()
 	at := e.clock.accept()
-	e.Log.Warn("nobody has access, so the machine's clock is taken for right", "clock", at, "was", was)
+	e.Log.Warn("nobody has access and AWS has the same time, so the machine's clock is taken for right", "clock", at, "was", was)
 	data := map[string]string{"clock": "taken for right", "was": was.UTC().Format(time.RFC3339)}
 	if err := e.DB.Rebase(store.By{Actor: store.Bot(), At: store.Moment(at)}, data); err != nil {
 		e.broken("remember that the clock was taken for right", err)

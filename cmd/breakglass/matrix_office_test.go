@@ -180,6 +180,7 @@ func (c *cell) killNow() {
 
 // rest stops the program in order, as its supervisor does.
 func (c *cell) rest() error {
+	c.await("the program is up", 20*time.Second, func() bool { return c.world.Slack.Sockets() > 0 }) // before that it hears no signal
 	c.life.Lock()
 	p := c.child
 	p.meant = true

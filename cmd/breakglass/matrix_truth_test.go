@@ -247,16 +247,25 @@ func (c *cell) endsOnTime(requests map[store.ID]store.Request) {
 		}
 		switch {
 		case c.shared(requests, r):
+		case asked.IsZero() && c.scheduleWasQuicker(end, onTime):
 		case asked.IsZero():
 			c.breaks("%s: its removal was never asked for", id)
 		case asked.After(end.Add(onTime + c.firstToldIAM(r))):
 			c.breaks("%s: its removal was asked for %v after its end", id, asked.Sub(end).Round(time.Millisecond))
+		case did.IsZero() && c.scheduleWasQuicker(end, onTime+c.slow()):
 		case did.IsZero():
 			c.breaks("%s: its removal was never done", id)
 		case did.After(end.Add(onTime + c.slow())):
 			c.breaks("%s: its removal was done %v after its end", id, did.Sub(end).Round(time.Millisecond))
 		}
 	}
+}
+
+// scheduleWasQuicker: an end just before the full minute is followed by a schedule that may find the access before the program does.
+func (c *cell) scheduleWasQuicker(end time.Time, within time.Duration) bool {
+	return slices.ContainsFunc(c.world.AWS.Firings(), func(f awstwin.Firing) bool {
+		return f.Error == "" && !f.At.Before(end.Add(-tick)) && !f.At.After(end.Add(within))
+	})
 }
 
 // firstToldIAM: an early end has IAM refuse first. Where IAM hangs, the removal waits for that, ten seconds at most.

@@ -353,7 +353,6 @@ func (c *cell) aftermath() {
 		c.clock.Skip(2 * time.Second) // what was put off is put off by the twins' clock
 	}
 	for range 5 {
-		c.await("the program is up", 20*time.Second, func() bool { return c.world.Slack.Sockets() > 0 })
 		if err := c.rest(); err != nil {
 			panic(stuck(err.Error()))
 		}
@@ -370,8 +369,11 @@ func (c *cell) aftermath() {
 		c.mu.Lock()
 		c.last = time.Now()
 		c.mu.Unlock()
-		// A start puts off what is to be said until Slack has answered, by a second of its own clock.
-		c.await("quiet", 30*time.Second, func() bool { return c.quiet(1500 * time.Millisecond) })
+		// A start puts off what is to be said until Slack has answered, by seconds of the twins' clock.
+		c.await("quiet", 30*time.Second, func() bool {
+			c.clock.Skip(2 * time.Second)
+			return c.quiet(1500 * time.Millisecond)
+		})
 	}
 	if c.expect == nil || c.short {
 		return

@@ -57,7 +57,7 @@ func newProgram(ctx context.Context, s setting, db *store.DB, pol *policy.Policy
 	access := aws.NewAccess(p.idc, p.aws.Memberships(), p.aws.Roles())
 	engine := workflows.Config{
 		DB: db, Policy: p.pol.Load, Directory: p.dir, Assigner: access, Trail: p.aws.Trail(), Shells: p.aws.Shells(), Inventory: p.aws.Inventory(),
-		People: &p.side, Speaker: &p.side, Now: s.now, Log: s.log, Registry: s.registry, Sweep: s.env.Sweep, ByHand: access.ByHand,
+		People: &p.side, Speaker: &p.side, Now: s.now, Elsewhere: p.aws.ServerTime, Log: s.log, Registry: s.registry, Sweep: s.env.Sweep, ByHand: access.ByHand,
 		DeadMan: p.aws.DeadMan(), NoSchedules: s.env.DeadmanRole == "", // those that were made before they were switched off are removed all the same
 	}
 	if s.env.Guard != "" { // an interface that holds a nil pointer is not nil

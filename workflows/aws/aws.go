@@ -8,6 +8,7 @@ import (
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/identitystore"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
@@ -55,6 +56,7 @@ type Connection struct {
 	sts       *sts.Client
 	scheduler *scheduler.Client
 	instance  instance
+	date      *serverTime
 	guards    *guardBook
 
 	// Shared by everything made from the connection: the names of sets, the ids of groups, and which changes are under way.
@@ -80,13 +82,18 @@ func Connect(ctx context.Context, cfg Config) (*Connection, error) {
 	if cfg.HTTP != nil {
 		base.HTTPClient = cfg.HTTP // not by an option: the SDK refuses to combine that with AWS_CA_BUNDLE
 	}
+	if base.HTTPClient == nil {
+		base.HTTPClient = awshttp.NewBuildableClient()
+	}
+	date := &serverTime{next: base.HTTPClient}
+	base.HTTPClient = date
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	c := &Connection{cfg: cfg, base: base, home: base.Copy(), log: cfg.Log, now: cfg.Now,
+	c := &Connection{date: date, cfg: cfg, base: base, home: base.Copy(), log: cfg.Log, now: cfg.Now,
 		roles: map[string]sdk.CredentialsProvider{}, trail: map[string]*quota{}}
 	// Identity Center, its identity store and STS are called in Identity Center's Region, whatever Region the machine is in; secrets and
 	// mail belong to the bot and stay in its own.
