@@ -17,6 +17,7 @@ import (
 // TestFullDisk runs the real process on a disk on which its store cannot grow: nothing new is granted, what is over is taken away all the same, and when there
 // is room again the log says so.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	const set = "Forge-Prod-BreakGlass-EC2"
 	o := newOffice(t)
 	o.env = append(o.env, "BREAKGLASS_DEADMAN_ROLE=") // it must be the bot that takes away

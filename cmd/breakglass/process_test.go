@@ -244,6 +244,7 @@ func (o *office) has(who, account, set string) bool {
 
 // TestProcess lives through a day of the real program: first start, commands beside it, a kill, a restart, an orderly stop.
 func TestProcess(t *testing.T) {
+	t.Parallel()
 	const set = "Forge-Prod-BreakGlass-EC2"
 	o := newOffice(t)
 	o.env = append(o.env, "BREAKGLASS_DEADMAN_ROLE=") // the story needs access that outlives a dead bot
@@ -310,6 +311,7 @@ func TestProcess(t *testing.T) {
 
 // TestCheck asks for everything the example policy needs, where all is well and where something is not.
 func TestCheck(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t)
 	o.wants(exitOK, []string{"Forge-Prod-Emergency", "platform-support", "#platform-incidents", "prod-wealth", "not offered", "made one and removed it", "never seen"}, "check")
 	var report struct {
@@ -335,6 +337,7 @@ func TestCheck(t *testing.T) {
 
 // TestCommands are the commands that need nobody.
 func TestCommands(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t)
 	o.wants(exitOK, []string{"breakglass"}, "version")
 	o.wants(exitOK, []string{"no faults"}, "policy", "check")

@@ -13,6 +13,7 @@ import (
 // TestProve tries both ends in AWS, as an operator would once after installing: an empty group loses what a schedule takes away, a powerless role's session is
 // refused, nothing is left behind, and check says when it was seen.
 func TestProve(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t)
 	o.serve("--init")
 	begin := o.world.AWS.Assignments()

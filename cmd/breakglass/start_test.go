@@ -91,6 +91,7 @@ func (o *office) spoil() {
 // TestStartInTrouble starts the program over an overdue session while its tokens cannot be read, its port is taken and its policy
 // file is faulty: the session is ended, each trouble is said, and what passes is tried again.
 func TestStartInTrouble(t *testing.T) {
+	t.Parallel()
 	const set = "Forge-Prod-BreakGlass-EC2"
 	o := newOffice(t)
 	for name, token := range map[string]string{"slack-bot": sandbox.BotToken, "slack-app": sandbox.AppToken} {
@@ -137,6 +138,7 @@ func TestStartInTrouble(t *testing.T) {
 
 // TestStartWithoutWords starts the program over an open session with an environment that is wrong in every part that ending it does not need.
 func TestStartWithoutWords(t *testing.T) {
+	t.Parallel()
 	const set = "Forge-Prod-BreakGlass-EC2"
 	o := newOffice(t)
 	o.env = append(o.env, "BREAKGLASS_DEADMAN_ROLE=")
@@ -163,6 +165,7 @@ func TestStartWithoutWords(t *testing.T) {
 
 // TestLostStore loses the store while its schedules stand: a new one is not begun by accident, and one that is begun knowingly gives no id twice.
 func TestLostStore(t *testing.T) {
+	t.Parallel()
 	o := newOffice(t)
 	o.wants(exitUsage, []string{"--anew goes with --init"}, "serve", "--anew")
 	o.letIn()
@@ -187,6 +190,7 @@ func TestLostStore(t *testing.T) {
 // TestEndOnFullDisk ends a session from the command line while the store cannot be written: the access is taken away, and whoever asked is told that it was
 // not written down.
 func TestEndOnFullDisk(t *testing.T) {
+	t.Parallel()
 	const set = "Forge-Prod-BreakGlass-EC2"
 	o := newOffice(t)
 	o.env = append(o.env, "BREAKGLASS_DEADMAN_ROLE=")
