@@ -90,7 +90,7 @@ func (w *world) ended() {
 		}
 	}
 	for name, s := range w.schedules {
-		if s.At.Sub(time.Now()) > 20*time.Minute {
+		if time.Until(s.At) > 20*time.Minute {
 			w.t.Errorf("%s is left", name)
 		}
 	}

@@ -107,19 +107,6 @@ func (r *run) callOf(ctx context.Context, op string, t store.Tuple, of string) (
 	return after, err
 }
 
-// called is when an effect was last done, and how often.
-func (w *world) called(op string) (at time.Time, n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, c := range w.calls {
-		if c.op == op {
-			at = c.at
-			n++
-		}
-	}
-	return at, n
-}
-
 // Guards.
 
 func nameOf(g store.Guard) string { return g.Account + " " + g.Set + " " + g.Role }

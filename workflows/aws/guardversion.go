@@ -73,18 +73,6 @@ func (b *guardBook) quota(account string) *quota {
 	return entry(b, b.quotas, account, func() *quota { return newQuota("iam", Rate{}, true) })
 }
 
-// of are the managed policies of an account that were seen before.
-func (b *guardBook) of(account string) (all []*policy) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, p := range b.policies {
-		if p.account == account && p.role == "" && p.name != FenceName { // the fence is seldom written
-			all = append(all, p)
-		}
-	}
-	return all
-}
-
 // put makes a document what stands. Where that took the last place for a version, room is made at once, in one more round trip: the write has been
 // taken by then, and the next one, which may shut somebody out, is one call again.
 func (g *Guards) put(ctx context.Context, p *policy, doc string) error {
