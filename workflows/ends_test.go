@@ -54,7 +54,7 @@ var errFull = &store.Refusal{Code: "GuardFull", Message: "the guard is full"}
 // A guard that is closed and cannot be written lets nobody in.
 func TestGuardRefused(t *testing.T) {
 	single(t, func(s *legend) {
-		s.fault = fails(errFull, "write")
+		s.meet(fails(errFull, "write"))
 		id := s.ask("ec2", "30m")
 		s.pass(2 * time.Second)
 		s.approve("lee", id)
@@ -62,7 +62,7 @@ func TestGuardRefused(t *testing.T) {
 		if s.creates != 0 || !strings.Contains(r.End.Note, "GuardFull") {
 			t.Errorf("%d creations; %q", s.creates, r.End.Note)
 		}
-		s.fault = nil
+		s.meet(nil)
 		s.hours(13 * time.Hour)
 		s.tidied()
 	})
@@ -75,7 +75,8 @@ func TestTimedGuardIsLate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			single(t, func(s *legend) {
-				s.unguarded, s.fault = true, fault
+				s.unguarded = true
+				s.meet(fault)
 				began := time.Now()
 				id := s.active("emergency", "30m")
 				if took := time.Since(began); took > 20*time.Second {
@@ -85,7 +86,7 @@ func TestTimedGuardIsLate(t *testing.T) {
 					t.Errorf("%+v, said %d times", r.Ends, s.heard(workflows.NoticeEnds))
 				}
 				s.pass(5 * time.Minute)
-				s.fault = nil
+				s.meet(nil)
 				s.pass(90 * time.Second)
 				s.unguarded = false
 				if r := s.record(id); r.Ends.Unguarded || !r.Ends.Guard || s.heard(workflows.NoticeEnds) != 4 {
@@ -102,7 +103,8 @@ func TestTimedGuardIsLate(t *testing.T) {
 // A guard that could not be written while the session lasted has no line of its own to end it: it must refuse at the end.
 func TestGuardDownUntilTheEnd(t *testing.T) {
 	single(t, func(s *legend) {
-		s.unguarded, s.fault = true, fails(errAWS, "write")
+		s.unguarded = true
+		s.meet(fails(errAWS, "write"))
 		id := s.active("emergency", "30m")
 		s.pass(33 * time.Minute)
 		if s.has[emergencyOf] {
@@ -111,7 +113,7 @@ func TestGuardDownUntilTheEnd(t *testing.T) {
 		if got := s.state(id); got != store.Revoking {
 			t.Errorf("it is called %s while its credentials work", got)
 		}
-		s.fault = nil
+		s.meet(nil)
 		s.pass(40 * time.Second)
 		s.unguarded = false
 		s.pass(time.Second)
@@ -122,18 +124,18 @@ func TestGuardDownUntilTheEnd(t *testing.T) {
 // Without its schedules nothing is opened.
 func TestNoSchedulesNoGrant(t *testing.T) {
 	single(t, func(s *legend) {
-		s.fault = fails(&store.Refusal{Code: "AccessDeniedException", Message: "no"}, "make")
+		s.meet(fails(&store.Refusal{Code: "AccessDeniedException", Message: "no"}, "make"))
 		id := s.ask("ec2", "30m")
 		s.pass(2 * time.Second)
 		s.approve("lee", id)
 		s.until(id, store.Failed, time.Minute)
-		s.fault = fails(errAWS, "make")
+		s.meet(fails(errAWS, "make"))
 		b := s.ask("emergency", "30m")
 		s.pass(3 * time.Minute)
 		if s.creates != 0 || s.state(b) == store.Active {
 			t.Errorf("%d creations, %s", s.creates, s.state(b))
 		}
-		s.fault = nil
+		s.meet(nil)
 		s.until(b, store.Active, 2*time.Minute)
 	})
 }
@@ -141,7 +143,8 @@ func TestNoSchedulesNoGrant(t *testing.T) {
 // A membership whose schedules cannot be made is taken away at once.
 func TestMembershipWithoutSchedules(t *testing.T) {
 	single(t, func(s *legend) {
-		s.unscheduled, s.fault = true, fails(errAWS, "make")
+		s.unscheduled = true
+		s.meet(fails(errAWS, "make"))
 		id := s.ask("vpn-prod-wealth", "30m")
 		s.pass(2 * time.Second)
 		s.approve("pat", id)
@@ -162,13 +165,13 @@ func TestSchedulesAreTidiedLater(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			single(t, func(s *legend) {
 				id := s.active("ec2", "2h", "lee")
-				s.fault = fault
+				s.meet(fault)
 				s.press("dana", store.Click{Kind: store.ClickEnd, Request: id})
 				s.until(id, store.Revoked, time.Minute)
 				if len(s.schedules) == 0 {
 					t.Fatal("they are gone already")
 				}
-				s.fault = nil
+				s.meet(nil)
 				s.pass(16 * time.Minute)
 				if len(s.schedules) > 0 {
 					t.Errorf("they are left: %v", s.schedules)
@@ -184,7 +187,7 @@ func TestGuardDownAtEndNow(t *testing.T) {
 		single(t, func(s *legend) {
 			id := s.active("ec2", "30m", "lee")
 			end := s.record(id).ExpiresAt
-			s.fault = fails(errAWS, "write")
+			s.meet(fails(errAWS, "write"))
 			s.press("dana", store.Click{Kind: store.ClickEnd, Request: id})
 			s.pass(20 * time.Second)
 			if s.has[ec2Of] {
@@ -195,7 +198,7 @@ func TestGuardDownAtEndNow(t *testing.T) {
 				t.Errorf("it is %s; escalated %d times", got, s.heard(workflows.NoticeStuck))
 			}
 			if comesBack {
-				s.fault = nil
+				s.meet(nil)
 				s.until(id, store.Revoked, time.Minute)
 				if s.lets(ec2Of, s.creds[ec2Of][0], time.Now()) {
 					t.Error("it is called ended and not refused")
@@ -215,13 +218,13 @@ func TestGuardDownAtEndNow(t *testing.T) {
 func TestGuardHangsAtEndNow(t *testing.T) {
 	single(t, func(s *legend) {
 		id := s.active("ec2", "30m", "lee")
-		s.fault = hangs("write", "shells")
+		s.meet(hangs("write", "shells"))
 		s.press("dana", store.Click{Kind: store.ClickEnd, Request: id})
 		s.pass(15 * time.Second)
 		if s.has[ec2Of] {
 			t.Error("the deletion waits")
 		}
-		s.fault = nil
+		s.meet(nil)
 		s.until(id, store.Revoked, 2*time.Minute)
 	})
 }
@@ -230,13 +233,13 @@ func TestGuardHangsAtEndNow(t *testing.T) {
 func TestShellsThatCannotBeEnded(t *testing.T) {
 	single(t, func(s *legend) {
 		id := s.active("ec2", "30m", "lee")
-		s.fault = fails(errAWS, "shells")
+		s.meet(fails(errAWS, "shells"))
 		s.press("dana", store.Click{Kind: store.ClickEnd, Request: id})
 		s.pass(6 * time.Minute)
 		if got := s.state(id); got != store.Revoking || s.has[ec2Of] || s.heard(workflows.NoticeStuck) == 0 {
 			t.Fatalf("%s, in %v, escalated %d times", got, s.has[ec2Of], s.heard(workflows.NoticeStuck))
 		}
-		s.fault = nil
+		s.meet(nil)
 		r := s.until(id, store.Revoked, time.Minute)
 		if r.Ends.Shells != 1 || s.heard(workflows.NoticeUnstuck) == 0 {
 			t.Errorf("%d shells, unstuck %d", r.Ends.Shells, s.heard(workflows.NoticeUnstuck))
@@ -248,7 +251,7 @@ func TestShellsThatCannotBeEnded(t *testing.T) {
 func TestShellsHangAtEndNow(t *testing.T) {
 	single(t, func(s *legend) {
 		id := s.active("ec2", "30m", "lee")
-		s.fault = hangs("shells")
+		s.meet(hangs("shells"))
 		s.press("dana", store.Click{Kind: store.ClickEnd, Request: id})
 		s.pass(15 * time.Second)
 		if s.has[ec2Of] {
@@ -287,10 +290,11 @@ func TestFullDiskAtTheExpiry(t *testing.T) {
 func TestFullDiskDuringTheRevocation(t *testing.T) {
 	single(t, func(s *legend) {
 		id := s.active("ec2", "30m", "lee")
-		s.fault = fails(errors.New("throttled"), "unassign")
+		s.meet(fails(errors.New("throttled"), "unassign"))
 		s.pass(30*time.Minute + 10*time.Second)
 		mend := breakDisk(s.run.db)
-		s.blind, s.fault = true, nil
+		s.blind = true
+		s.meet(nil)
 		s.pass(2 * time.Minute)
 		if s.has[ec2Of] {
 			t.Error("the full disk held up the deletion")

@@ -126,7 +126,7 @@ func TestLeadThatFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			single(t, func(s *legend) {
-				s.fault = func(_ context.Context, op string, at store.Tuple) (bool, error) {
+				s.meet(func(_ context.Context, op string, at store.Tuple) (bool, error) {
 					switch {
 					case name == "cancelled" && op == "assigned" && at.Set != "":
 						return false, errAWS // it is not prepared yet
@@ -134,7 +134,7 @@ func TestLeadThatFails(t *testing.T) {
 						return false, &store.Refusal{Code: "AccessDeniedException", Message: "no"}
 					}
 					return false, nil
-				}
+				})
 				id := s.ask("eks", "1h")
 				s.pass(2 * time.Second)
 				s.approve("lee", id)

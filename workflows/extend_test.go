@@ -81,14 +81,14 @@ func TestExtensionWhoseEndsCannotBeMade(t *testing.T) {
 				id := s.active("ec2", "30m", "lee")
 				end := s.record(id).ExpiresAt
 				s.extend("dana", id, "1h")
-				s.fault = fails(errAWS, op)
+				s.meet(fails(errAWS, op))
 				s.longer("lee", id, 0)
 				s.pass(20 * time.Minute)
 				if !s.record(id).ExpiresAt.Equal(end) {
 					t.Error("it counts")
 				}
 				s.pass(time.Until(end) + 5*time.Second)
-				s.fault = nil
+				s.meet(nil)
 				r := s.until(id, store.Revoked, 2*time.Minute)
 				if x := r.Extensions[0]; x.State != store.ExtensionLapsed || r.End.Why != store.EndExpired {
 					t.Errorf("%+v, %+v", x, r.End)
@@ -106,10 +106,10 @@ func TestExtensionIsMadeLate(t *testing.T) {
 		id := s.active("ec2", "30m", "lee")
 		end := s.record(id).ExpiresAt
 		s.extend("dana", id, "1h")
-		s.fault = fails(errAWS, "remove")
+		s.meet(fails(errAWS, "remove"))
 		s.longer("lee", id, 0)
 		s.pass(10 * time.Minute)
-		s.fault = nil
+		s.meet(nil)
 		s.pass(time.Minute)
 		if !s.record(id).ExpiresAt.Equal(end.Add(time.Hour)) {
 			t.Fatalf("it ends at %v", s.record(id).ExpiresAt)
@@ -227,7 +227,7 @@ func TestNamedAreToldAlthoughAnExtensionWasAsked(t *testing.T) {
 			return nil
 		}
 		id := s.ask("emergency", "1h")
-		for s.creates == 0 {
+		for s.created() == 0 {
 			time.Sleep(100 * time.Millisecond)
 		}
 		away.Store(true)

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,12 +37,12 @@ var hands = store.Holder{UserID: "mallory", Name: "mallory"}
 // What nothing explains is announced once, however often it is seen, and again after it was gone. Nobody touches it.
 func TestUnexplainedIsAnnounced(t *testing.T) {
 	single(t, func(s *legend) {
-		s.fault = func(_ context.Context, op string, _ store.Tuple) (bool, error) {
+		s.meet(func(_ context.Context, op string, _ store.Tuple) (bool, error) {
 			if op == "holders" {
 				time.Sleep(time.Second) // all of them answer at the same moment
 			}
 			return false, nil
-		}
+		})
 		where := []string{"100000000003Forge-Prod-BreakGlass-EC2", "100000000003Forge-Prod-BreakGlass-EKS", "100000000003Forge-Prod-BreakGlass-RDS", "100000000003Forge-Prod-Emergency", "100000000004Forge-Prod-BreakGlass-EC2", "100000000004Forge-Prod-BreakGlass-EKS"}
 		for _, at := range where {
 			s.stranger(at, hands)
@@ -122,14 +123,14 @@ func TestGuardTampered(t *testing.T) {
 func TestGuardThatWasDownWasNotTampered(t *testing.T) {
 	single(t, func(s *legend) {
 		a := s.active("ec2", "2h", "lee")
-		s.fault = fails(errAWS, "write")
+		s.meet(fails(errAWS, "write"))
 		s.press("dana", store.Click{Kind: store.ClickEnd, Request: a})
 		s.pass(20 * time.Second)
 		b := s.ask("console", "1h")
 		s.pass(time.Second)
 		s.approve("pat", b)
 		s.pass(time.Minute)
-		s.fault = nil
+		s.meet(nil)
 		s.pass(30 * time.Minute)
 	})
 }
@@ -226,18 +227,18 @@ func TestTidyingDoesNotTakeTheNextSessionsSchedules(t *testing.T) {
 	single(t, func(s *legend) {
 		a := s.active("ec2", "1h", "lee")
 		end := s.record(a).ExpiresAt.Add(time.Minute - 1).Truncate(time.Minute)
-		s.fault = fails(errAWS, "remove")
+		s.meet(fails(errAWS, "remove"))
 		s.press("dana", store.Click{Kind: store.ClickEnd, Request: a})
 		s.until(a, store.Revoked, time.Minute)
-		slow := false
-		s.fault = func(_ context.Context, op string, _ store.Tuple) (bool, error) {
+		var slow atomic.Bool
+		s.meet(func(_ context.Context, op string, _ store.Tuple) (bool, error) {
 			if op == "remove" {
-				slow = true
+				slow.Store(true)
 				time.Sleep(15 * time.Second)
 			}
 			return false, nil
-		}
-		for !slow { // until the reconciliation tidies
+		})
+		for !slow.Load() { // until the reconciliation tidies
 			s.pass(time.Second)
 		}
 		left := time.Until(end) - 20*time.Second
@@ -252,14 +253,13 @@ func TestSchedulesOfTwoThatBeginTogether(t *testing.T) {
 	single(t, func(s *legend) {
 		a, b := s.ask("ec2", "30m"), s.ask("console", "1h")
 		s.pass(2 * time.Second)
-		first := true
-		s.fault = func(_ context.Context, op string, _ store.Tuple) (bool, error) {
-			if op == "make" && first {
-				first = false
+		var later atomic.Bool
+		s.meet(func(_ context.Context, op string, _ store.Tuple) (bool, error) {
+			if op == "make" && !later.Swap(true) {
 				time.Sleep(20 * time.Second)
 			}
 			return false, nil
-		}
+		})
 		s.approve("lee", a)
 		s.approve("pat", b)
 		s.until(b, store.Active, time.Minute)

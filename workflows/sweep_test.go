@@ -74,7 +74,7 @@ func tell(t *testing.T, scenario string, early bool, lose bool, dieAt int) (mome
 	if lose {
 		w.loseCreate = 1
 	}
-	w.tell = dieAt == 0
+	w.tell.Store(dieAt == 0)
 	w.start(dieAt)
 	defer func() { w.stop() }()
 	w.pass(2 * time.Second)

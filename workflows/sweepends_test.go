@@ -50,13 +50,13 @@ func TestEndsKilledAnywhere(t *testing.T) {
 
 func live(t *testing.T, story func(*legend), dieAt int) []int {
 	w := newEndsWorld(t)
-	w.tell = dieAt == 0
+	w.tell.Store(dieAt == 0)
 	w.start(dieAt)
 	defer func() { w.stop() }()
 	w.pass(2 * time.Second)
 	story(legendOf(w))
 	moments := w.run.moments()
-	w.tell = false
+	w.tell.Store(false)
 	w.pass(2 * time.Minute)
 	w.ended()
 	if dieAt == 0 {

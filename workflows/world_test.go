@@ -27,7 +27,7 @@ type world struct {
 	run *run
 	log *strings.Builder
 
-	tell bool // note at which looks at the clock something was going on
+	tell atomic.Bool // note at which looks at the clock something was going on
 
 	mu      sync.Mutex
 	people  map[string]store.Principal
@@ -222,7 +222,7 @@ func (r *run) now() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.looks++
-	if r.w.tell {
+	if r.w.tell.Load() {
 		r.marks = append(r.marks, fmt.Sprint(txid(head(r.path)), r.outs.Load()))
 	}
 	if r.dieAt > 0 && r.looks == r.dieAt && !r.dead.Load() {
@@ -269,4 +269,11 @@ func (r *run) out(ctx context.Context) error {
 		return ctx.Err()
 	}
 	return nil
+}
+
+// created is how many creations were asked for so far.
+func (w *world) created() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.creates
 }

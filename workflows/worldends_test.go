@@ -85,6 +85,13 @@ func (r *run) equip(c *workflows.Config) {
 	}
 }
 
+// meet sets the fault that calls meet from now on.
+func (w *world) meet(fault func(ctx context.Context, op string, t store.Tuple) (after bool, err error)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fault = fault
+}
+
 // call is one call: it reaches nobody where the run is dead, and may meet a fault.
 func (r *run) call(ctx context.Context, op string, t store.Tuple) (after bool, err error) {
 	return r.callOf(ctx, op, t, "")
@@ -95,8 +102,11 @@ func (r *run) callOf(ctx context.Context, op string, t store.Tuple, of string) (
 		return false, err
 	}
 	w := r.w
-	if w.fault != nil {
-		after, err = w.fault(ctx, op, t)
+	w.mu.Lock()
+	fault := w.fault
+	w.mu.Unlock()
+	if fault != nil {
+		after, err = fault(ctx, op, t)
 	}
 	w.settle()
 	if err == nil || after {
@@ -363,8 +373,14 @@ func breakDisk(db *store.DB) (mend func()) {
 	f := reflect.ValueOf(inside(db)).Elem().FieldByName("ops").FieldByName("writeAt")
 	at := (*func([]byte, int64) (int, error))(unsafe.Pointer(f.UnsafeAddr()))
 	was := *at
-	*at = func([]byte, int64) (int, error) { return 0, errors.New("no space left on device") }
-	return func() { *at = was }
+	set := func(to func([]byte, int64) (int, error)) { // between two changes, as its writer holds the lock
+		_ = inside(db).Update(func(*bbolt.Tx) error {
+			*at = to
+			return errors.New("nothing is to be written")
+		})
+	}
+	set(func([]byte, int64) (int, error) { return 0, errors.New("no space left on device") })
+	return func() { set(was) }
 }
 
 // Fits: the world's guards have room for everybody unless a story says otherwise.

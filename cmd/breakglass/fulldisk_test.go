@@ -40,11 +40,11 @@ func TestFullDisk(t *testing.T) {
 	bot = o.serve()
 	o.clock.Skip(61 * time.Minute)
 	o.await("the deletion, although nothing can be written", func() bool { return !o.has("dana", sandbox.ProdWealth, set) })
+	_ = bot.cmd.Process.Kill()
+	<-bot.done
 	if !strings.Contains(bot.log.String(), "the store cannot be written") {
 		t.Error("the store could be written after all: the test shows nothing")
 	}
-	_ = bot.cmd.Process.Kill()
-	<-bot.done
 
 	o.bin = shell
 	o.serve()

@@ -74,7 +74,7 @@ func (o *Organization) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else {
 		writeAnswer(w, c, out)
 	}
-	o.answered(w, c, aerr)
+	o.pass(Answered, c, aerr)
 }
 
 func unknownOperation(c *call) *Error {

@@ -15,7 +15,7 @@ type Moment int
 const (
 	Arrived  Moment = iota // nothing was done yet
 	Done                   // done, or refused by AWS's own rules, and not answered
-	Answered               // the answer is on the wire
+	Answered               // the answer is written, and leaves as soon as the interceptor returns
 )
 
 // Passing is a call on its way. Only calls that change something pass: a call that reads has nothing to be stopped before.
@@ -69,13 +69,4 @@ func (o *Organization) pass(m Moment, c *call, err *Error) *Error {
 		return coded(order.Refuse)
 	}
 	return nil
-}
-
-// answered tells the interceptor that the answer has left.
-func (o *Organization) answered(w http.ResponseWriter, c *call, err *Error) {
-	if o.interceptor.Load() == nil {
-		return
-	}
-	_ = http.NewResponseController(w).Flush() // what cannot flush has sent it, or will
-	o.pass(Answered, c, err)
 }

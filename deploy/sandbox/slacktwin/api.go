@@ -133,7 +133,7 @@ func (w *Workspace) serveAPI(rw http.ResponseWriter, r *http.Request, method str
 		w.hangUp(r)
 	}
 	w.write(rw, c, answer, apiErr)
-	w.answered(rw, c, apiErr)
+	w.pass(Answered, c, apiErr)
 }
 
 // answer checks token, scope and quota, and runs the method.

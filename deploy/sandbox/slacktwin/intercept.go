@@ -2,7 +2,6 @@ package slacktwin
 
 import (
 	"encoding/json"
-	"net/http"
 	"strings"
 )
 
@@ -13,7 +12,7 @@ type Moment int
 const (
 	Arrived  Moment = iota // nothing was done yet
 	Done                   // done, or refused by Slack's own rules, and not answered
-	Answered               // the answer is on the wire
+	Answered               // the answer is written, and leaves as soon as the interceptor returns
 )
 
 // Passing is something the app sends: a call that changes what people see (Web API, response_url), or the acknowledgement of a delivery.
@@ -84,15 +83,6 @@ func (w *Workspace) pass(m Moment, c *call, err *apiError) fault {
 		return fault{}
 	}
 	return fault{order.Fail}
-}
-
-// answered tells the interceptor that the answer has left.
-func (w *Workspace) answered(rw http.ResponseWriter, c *call, err *apiError) {
-	if w.interceptor.Load() == nil {
-		return
-	}
-	_ = http.NewResponseController(rw).Flush() // what cannot flush has sent it, or will
-	w.pass(Answered, c, err)
 }
 
 // delivery is what an acknowledgement is of, and whose.

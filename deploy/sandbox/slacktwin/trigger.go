@@ -107,7 +107,7 @@ func (w *Workspace) serveResponseURL(rw http.ResponseWriter, r *http.Request) {
 	}
 	if apiErr == nil {
 		io.WriteString(rw, "ok") //nolint:errcheck // a caller that left needs no answer
-		w.answered(rw, c, nil)
+		w.pass(Answered, c, nil)
 		return
 	}
 	if apiErr.status == 0 { // unlike the Web API, these say it with the status too
