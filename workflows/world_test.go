@@ -47,6 +47,7 @@ type world struct {
 	slow, slowList atomic.Int64 // how long a look into the directory, and a listing, take
 	lag            time.Time    // until then a listing shows what is not there any more
 	back           atomic.Int64 // how far the machine's clock was set back
+	elsewhere      func() (time.Time, bool)
 	stands         *store.Tuple // was there before
 	guardRoom      int          // how many lines a guard has room for; 0: any number
 	trail          func(context.Context)
@@ -158,7 +159,7 @@ func (w *world) start(dieAt int) {
 	}
 	inside(r.db).NoSync = true // a run dies here by its file, never by a disk that forgets
 	c := workflows.Config{
-		DB: r.db, Policy: func() *policy.Policy { return w.pol }, Directory: r, Assigner: r, Trail: r, People: r, Speaker: r, Now: r.now,
+		DB: r.db, Policy: func() *policy.Policy { return w.pol }, Directory: r, Assigner: r, Trail: r, People: r, Speaker: r, Now: r.now, Elsewhere: w.elsewhere,
 		Log: slog.New(slog.NewTextHandler(&lockedWriter{b: w.log}, nil)),
 	}
 	r.equip(&c)
