@@ -55,7 +55,7 @@ func unmatched(email string, err error) error {
 // reference, under which the log has all of it.
 func (h *Handlers) sentence(what string, err error) string {
 	if r, ok := errors.AsType[*workflows.Refusal](err); ok {
-		if _, withCause := errors.AsType[*caused](err); withCause {
+		if _, withCause := errors.AsType[*caused](err); withCause || r.Code == workflows.RefusedStore {
 			h.log.Warn("refused", "what", what, "code", r.Code, "err", err)
 		}
 		return r.Why

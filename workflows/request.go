@@ -65,7 +65,8 @@ func (e *Engine) Submit(ctx context.Context, by store.By, a Ask) (store.Request,
 	}
 	var refused *Refusal
 	if err != nil && !errors.As(err, &refused) {
-		return store.Request{}, fmt.Errorf("record the request: %w", err)
+		return store.Request{}, errors.Join(&Refusal{RefusedStore, "Breakglass cannot write its own records, so nothing was asked for and nobody was told. " +
+			"Its operator has to look at it: its disk may be full."}, fmt.Errorf("record the request: %w", err))
 	}
 	if err == nil {
 		e.meters.submitted.WithLabelValues(s.Name).Inc()

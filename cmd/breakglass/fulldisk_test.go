@@ -38,6 +38,10 @@ func TestFullDisk(t *testing.T) {
 	shell := o.bin
 	o.bin = limited(t, shell, st.Size())
 	bot = o.serve()
+	errs, err := o.tryToAsk("dana", "ec2", "prod-cash")
+	if said := fmt.Sprint(errs, err); !strings.Contains(said, "cannot write its own records, so nothing was asked for") {
+		t.Errorf("a request that cannot be recorded is answered: %s", said)
+	}
 	o.clock.Skip(61 * time.Minute)
 	o.await("the deletion, although nothing can be written", func() bool { return !o.has("dana", sandbox.ProdWealth, set) })
 	_ = bot.cmd.Process.Kill()
@@ -49,6 +53,9 @@ func TestFullDisk(t *testing.T) {
 	o.bin = shell
 	o.serve()
 	o.await("the end is recorded", func() bool { return o.state("BG-1001") == store.Revoked })
+	if o.has("dana", sandbox.ProdCash, "Forge-Prod-BreakGlass-EC2") {
+		t.Error("a request that could not be recorded was granted")
+	}
 }
 
 // limited is a program that runs another with files that cannot grow past size.

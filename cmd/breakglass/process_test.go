@@ -176,6 +176,14 @@ func (o *office) await(what string, cond func() bool) {
 // ask has somebody fill in the form and send it.
 func (o *office) ask(who, scenario, account string) {
 	o.t.Helper()
+	if errs, err := o.tryToAsk(who, scenario, account); err != nil || len(errs) > 0 {
+		o.t.Fatalf("submit: %v %v", errs, err)
+	}
+}
+
+// tryToAsk is ask that may be refused: errs is what the form says at its fields.
+func (o *office) tryToAsk(who, scenario, account string) (errs map[string]string, err error) {
+	o.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	p := o.world.Slack.As(o.world.Person(who).Slack).In(o.world.Slack.ChannelID("platform-support"))
@@ -188,9 +196,7 @@ func (o *office) ask(who, scenario, account string) {
 			o.t.Fatal(err)
 		}
 	}
-	if errs, err := p.Submit(ctx); err != nil || len(errs) > 0 {
-		o.t.Fatalf("submit: %v %v", errs, err)
-	}
+	return p.Submit(ctx)
 }
 
 // press has somebody press a button on the newest card, when it is there.
