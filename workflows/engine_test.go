@@ -157,7 +157,7 @@ func TestReportsDoNotHoldUpTheQuestion(t *testing.T) {
 
 // More overdue reports than one sweep looks at must not hide the end of a session from it.
 func TestManyReportsDoNotHideAnEnd(t *testing.T) {
-	if os.Getenv("BREAKGLASS_SWEEP") != "all" {
+	if os.Getenv("BREAKGLASS_SWEEP") == "" {
 		t.Skip("takes a while: BREAKGLASS_SWEEP=all")
 	}
 	synctest.Test(t, func(t *testing.T) {

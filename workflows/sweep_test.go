@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -150,7 +151,7 @@ func (s *tale) check(scenario string, early bool) {
 }
 
 // TestKilledAnywhere kills the program when it looks at the clock, which it does before and after everything it does or writes: at some
-// such moments, at all of them with BREAKGLASS_SWEEP=all.
+// such moments, at more of them with BREAKGLASS_SWEEP (see swept).
 func TestKilledAnywhere(t *testing.T) {
 	for _, c := range []struct {
 		name, scenario string
@@ -165,15 +166,32 @@ func TestKilledAnywhere(t *testing.T) {
 			var moments []int
 			synctest.Test(t, func(t *testing.T) { moments = tell(t, c.scenario, c.early, c.lose, 0) })
 			t.Logf("%d moments", len(moments))
-			stride := max(1, len(moments)/20)
-			for i, n := range moments {
-				if os.Getenv("BREAKGLASS_SWEEP") != "all" && i%stride != len(c.name)%stride {
-					continue
-				}
+			for _, n := range swept(t, c.name, moments, 20) {
 				t.Run(fmt.Sprint(n), func(t *testing.T) {
+					t.Parallel()
 					synctest.Test(t, func(t *testing.T) { tell(t, c.scenario, c.early, c.lose, n) })
 				})
 			}
 		})
 	}
+}
+
+// swept are the moments at which a story is killed: a few, all with BREAKGLASS_SWEEP=all, every n-th with BREAKGLASS_SWEEP=n.
+func swept(t *testing.T, story string, all []int, few int) (chosen []int) {
+	stride := max(1, len(all)/few)
+	if want := os.Getenv("BREAKGLASS_SWEEP"); want == "all" {
+		stride = 1
+	} else if want != "" {
+		n, err := strconv.Atoi(want)
+		if err != nil || n < 1 {
+			t.Fatalf("BREAKGLASS_SWEEP is %q: all, or a number", want)
+		}
+		stride = min(n, stride)
+	}
+	for i, n := range all {
+		if i%stride == len(story)%stride {
+			chosen = append(chosen, n)
+		}
+	}
+	return chosen
 }

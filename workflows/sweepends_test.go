@@ -2,7 +2,6 @@ package workflows_test
 
 import (
 	"fmt"
-	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,7 +10,7 @@ import (
 )
 
 // TestEndsKilledAnywhere kills the program at moments of stories in which access ends in every way, as TestKilledAnywhere does: at a few of
-// them, at all with BREAKGLASS_SWEEP=all.
+// them, at more with BREAKGLASS_SWEEP.
 func TestEndsKilledAnywhere(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -35,12 +34,9 @@ func TestEndsKilledAnywhere(t *testing.T) {
 			var moments []int
 			synctest.Test(t, func(t *testing.T) { moments = live(t, c.story, 0) })
 			t.Logf("%d moments", len(moments))
-			stride := max(1, len(moments)/5)
-			for i, n := range moments {
-				if os.Getenv("BREAKGLASS_SWEEP") != "all" && i%stride != len(c.name)%stride {
-					continue
-				}
+			for _, n := range swept(t, c.name, moments, 5) {
 				t.Run(fmt.Sprint(n), func(t *testing.T) {
+					t.Parallel()
 					synctest.Test(t, func(t *testing.T) { live(t, c.story, n) })
 				})
 			}

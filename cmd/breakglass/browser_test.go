@@ -22,7 +22,7 @@ var picture = flag.String("picture", "", "write the README's picture to this fil
 
 // patience is how long a person waits for one thing to appear. It is long because the machine may be busy with other tests; what is there
 // is seen at once.
-const patience = 15 * time.Second
+const patience = 45 * time.Second
 
 // TestBrowser clicks through the sandbox's page as the README tells a newcomer to. It holds together what no other test sees at once: the
 // script of the page, its Content-Security-Policy, the words that the page and the product each write down for themselves, and the

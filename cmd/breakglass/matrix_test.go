@@ -42,11 +42,17 @@ func TestMatrix(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.policy = string(policy)
+	m.policy = few(string(policy))
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	m.record()
 	m.fill()
 	m.report()
+}
+
+// few leaves the accounts that the workflows need: each start compares what stands in every account, and thousands are about to be made.
+func few(policy string) string {
+	return strings.NewReplacer("accounts: [prod-wealth, prod-cash, prod-9squid]\n    eligible: [sre-oncall]\n", "accounts: [prod-cash]\n    eligible: [sre-oncall]\n",
+		"accounts: [prod-wealth, prod-cash, prod-9squid]", "accounts: [prod-wealth]", "accounts: [prod-wealth, prod-cash]", "accounts: [prod-wealth]").Replace(policy)
 }
 
 type matrix struct {
@@ -58,6 +64,7 @@ type matrix struct {
 	recordings        []*recording
 	mu                sync.Mutex
 	made, done, wrong int
+	again             int // cells that were lived once more
 	cells             int
 	outcome           map[string]map[effect]map[string]string // workflow, row, column
 	failures          []string
@@ -250,22 +257,18 @@ func (m *matrix) fill() {
 
 const neverCame = "the effect never came"
 
-// live fills one cell. A life in which the effect never came proves nothing, so it is lived again; then it is a failure.
+// live fills one cell. Dozens of lives share the machine and each is held to seconds, so one in which something did not hold is lived once more,
+// and is a failure if something does not hold then either; the first is told all the same.
 func (m *matrix) live(j job) {
-	var broken []string
-	var c *cell
-	merged := false
-	for range 3 {
-		var err error
-		if c, err = newCell(m.bin, m.folder(), m.policy, j.expect.flow); err != nil {
-			broken = []string{err.Error()}
-			break
-		}
-		c.expect, c.row, c.stroke = j.expect, j.row, j.stroke
-		if broken = c.run(); !c.struckAt().IsZero() || len(broken) > 1 {
-			break
-		}
+	broken, c := m.struck(j)
+	if len(broken) > 0 && broken[0] != neverCame {
+		m.mu.Lock()
+		m.again++
+		fmt.Fprintf(os.Stderr, "matrix: %s: %s; it is lived once more\n", j, strings.Join(broken, "; "))
+		m.mu.Unlock()
+		broken, c = m.struck(j)
 	}
+	merged := false
 	if len(broken) == 1 && broken[0] == neverCame && j.row.Operation == "slack chat.update" {
 		broken, merged = nil, true
 	}
@@ -278,9 +281,13 @@ func (m *matrix) live(j job) {
 	if len(broken) > 0 {
 		m.wrong++
 		said = "FAILS: " + broken[0]
-		m.failures = append(m.failures, fmt.Sprintf("%s:\n    %s\n%s", j, strings.Join(broken, "\n    "), c.account()))
+		told := ""
+		if c != nil {
+			told = c.account()
+		}
+		m.failures = append(m.failures, fmt.Sprintf("%s:\n    %s\n%s", j, strings.Join(broken, "\n    "), told))
 	}
-	if m.want != "" && len(broken) > 0 {
+	if len(broken) > 0 {
 		fmt.Fprintf(os.Stderr, "matrix: %s: %s\n", j, strings.Join(broken, "; "))
 	}
 	if m.want != "" && (m.done%50 == 0 || m.done == m.cells) {
@@ -288,6 +295,21 @@ func (m *matrix) live(j job) {
 	}
 	m.mu.Unlock()
 	m.note(j, said)
+}
+
+// struck lives a cell. A life in which the effect never came proves nothing, so it is lived again.
+func (m *matrix) struck(j job) (broken []string, c *cell) {
+	for range 3 {
+		var err error
+		if c, err = newCell(m.bin, m.folder(), m.policy, j.expect.flow); err != nil {
+			return []string{err.Error()}, nil
+		}
+		c.expect, c.row, c.stroke = j.expect, j.row, j.stroke
+		if broken = c.run(); !c.struckAt().IsZero() || len(broken) > 1 {
+			break
+		}
+	}
+	return broken, c
 }
 
 func (m *matrix) note(j job, said string) {
@@ -355,8 +377,8 @@ func (m *matrix) report() {
 			fmt.Fprintf(&b, "  no row, it does not come each time: %s\n", e)
 		}
 	}
-	m.t.Logf("%d cells, %d wrong, %v. A number is a cell in which everything held, ! one in which something did not, - one that makes no sense, ~ an edit that a later one made unneeded in each of three lives, . one that was not asked for.\n%s",
-		m.cells, m.wrong, time.Since(m.began).Round(time.Second), b.String())
+	m.t.Logf("%d cells, %d wrong, %d lived once more, %v. A number is a cell in which everything held, ! one in which something did not, - one that makes no sense, ~ an edit that a later one made unneeded in each of three lives, . one that was not asked for.\n%s",
+		m.cells, m.wrong, m.again, time.Since(m.began).Round(time.Second), b.String())
 	for i, f := range m.failures {
 		if i == 20 {
 			m.t.Errorf("and %d more", len(m.failures)-i)
