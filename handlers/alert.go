@@ -12,7 +12,7 @@ import (
 // fromMessage is the draft of a request that was asked for from a message.
 func (h *Handlers) fromMessage(in *slack.InteractionCallback) draft {
 	m := in.Message
-	d := draft{Context: h.permalink(in.Channel.ID, cmp.Or(m.Timestamp, in.MessageTs), m.ThreadTimestamp)}
+	d := draft{Context: h.home.permalink(in.Channel.ID, cmp.Or(m.Timestamp, in.MessageTs), m.ThreadTimestamp)}
 	if text := readable(messageText(m)); text != "" {
 		d.Reason = "About this message: " + cut(text, mostPrefill-40)
 	}
@@ -21,11 +21,11 @@ func (h *Handlers) fromMessage(in *slack.InteractionCallback) draft {
 
 // permalink is the address of a message. It is made here rather than asked for (chat.getPermalink), since the bot need not be in the
 // channel, and the trigger of the form does not wait.
-func (h *Handlers) permalink(channel, ts, thread string) string {
-	if h.home.URL == "" || !slackID(channel, "CGD") || !isTS(ts) {
+func (w Workspace) permalink(channel, ts, thread string) string {
+	if w.URL == "" || !slackID(channel, "CGD") || !isTS(ts) {
 		return ""
 	}
-	link := strings.TrimSuffix(h.home.URL, "/") + "/archives/" + channel + "/p" + strings.ReplaceAll(ts, ".", "")
+	link := strings.TrimSuffix(w.URL, "/") + "/archives/" + channel + "/p" + strings.ReplaceAll(ts, ".", "")
 	if isTS(thread) && thread != ts {
 		link += "?thread_ts=" + thread + "&cid=" + channel
 	}

@@ -21,7 +21,7 @@ const (
 
 // card is the one message of a request in the requests channel, as the request now stands.
 func card(r store.Request, f setting) message {
-	blocks := []slack.Block{header(string(r.ID) + ": " + standing(r))}
+	blocks := []slack.Block{header(string(r.ID) + ": " + standsAt(r))}
 	blocks = append(blocks, about(r, f)...)
 	blocks = append(blocks, status(r, f)...)
 	if bs := cardButtons(r, f.room); len(bs) > 0 {
@@ -177,18 +177,6 @@ func identity(r store.Request) string {
 	return s
 }
 
-// owesTicket says whether a ticket may follow and has not: from the moment access may exist until the case is closed.
-func owesTicket(r store.Request) bool {
-	if r.Ticket != "" || r.TicketBy.IsZero() {
-		return false
-	}
-	switch r.State {
-	case store.Approved, store.Granting, store.Active, store.Revoking, store.Revoked, store.Reported:
-		return true
-	}
-	return false
-}
-
 // cardButtons are what can be done to a request in its state. A button that would only be refused is not offered; one on an
 // older copy of the message is refused by the state.
 func cardButtons(r store.Request, room time.Duration) []*slack.ButtonBlockElement {
@@ -203,10 +191,7 @@ func cardButtons(r store.Request, room time.Duration) []*slack.ButtonBlockElemen
 	case store.Active:
 		bs = append(sessionButtons(r, room), revokeButton(r))
 	}
-	if owesTicket(r) {
-		bs = append(bs, button(actionTicket, "Add ticket", r.ID, "Add ticket to "+string(r.ID)))
-	}
-	return bs
+	return append(bs, owedButtons(r)...)
 }
 
 // sessionButtons are what its requester can do about a session.
@@ -266,7 +251,7 @@ func cardText(r store.Request, f setting) string {
 	case store.Active:
 		what += ", until " + dateToken(r.ExpiresAt, dateForm)
 	}
-	return string(r.ID) + ": " + standing(r) + ". " + named(r.Requester) + " asked for " + where + ", " + what
+	return string(r.ID) + ": " + standsAt(r) + ". " + named(r.Requester) + " asked for " + where + ", " + what
 }
 
 // named is a person in mrkdwn: a mention, or their name made harmless.

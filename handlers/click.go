@@ -77,6 +77,14 @@ func (h *Handlers) act(ctx context.Context, in *slack.InteractionCallback, a *sl
 		return h.openDeny(ctx, in, a)
 	case actionTicket:
 		return h.openTicket(ctx, in, a)
+	case actionMortem:
+		return h.openMortem(ctx, in, a)
+	case actionWaiveMortem:
+		return h.openWaive(ctx, in, a, store.OwedPostMortem)
+	case actionWaiveTicket:
+		return h.openWaive(ctx, in, a, store.OwedTicket)
+	case actionReview:
+		return h.reviewed(ctx, in, a, key)
 	case actionRequest:
 		return h.openFor(ctx, in, draft{})
 	case actionRetry:
@@ -103,12 +111,15 @@ func (h *Handlers) hand(ctx context.Context, in *slack.InteractionCallback, a *s
 		h.tell(clickerOf(in), in, "This button does not belong to any request.")
 		return nil
 	}
+	return h.take(ctx, in, key, store.Click{Kind: kind, Request: id, Number: number})
+}
+
+// take adds to a click who made it and where, and puts it on disk.
+func (h *Handlers) take(ctx context.Context, in *slack.InteractionCallback, key string, k store.Click) error {
 	c := clickerOf(in)
-	err := h.desk.Receive(ctx, store.Click{
-		Key: key, Kind: kind, Request: id, Number: number, SlackID: c.user, TeamID: c.team,
-		Channel: c.channel, TS: cmp.Or(in.Container.MessageTs, in.MessageTs), At: h.now(),
-	})
-	if err != nil {
+	k.Key, k.SlackID, k.TeamID, k.Channel = key, c.user, c.team, c.channel
+	k.TS, k.At = cmp.Or(in.Container.MessageTs, in.MessageTs), h.now()
+	if err := h.desk.Receive(ctx, k); err != nil {
 		h.tell(c, in, h.sentence("record a click", err)+" Your click was not recorded.")
 		return fmt.Errorf("record a click: %w", err)
 	}

@@ -16,6 +16,7 @@ import (
 type slip struct {
 	Request store.ID `json:"request"`
 	Number  int      `json:"number,omitempty"` // of its extension
+	What    string   `json:"what,omitempty"`   // what its case is closed without: store.OwedPostMortem or store.OwedTicket
 	Channel string   `json:"channel,omitempty"`
 	TS      string   `json:"ts,omitempty"`
 }
@@ -32,6 +33,9 @@ func readSlip(metadata string) (slip, bool) {
 	}
 	id, err := store.ParseID(string(s.Request))
 	if err != nil || id != s.Request || s.Number < 0 || s.Number > mostExtensions {
+		return slip{}, false
+	}
+	if s.What != "" && s.What != store.OwedPostMortem && s.What != store.OwedTicket {
 		return slip{}, false
 	}
 	return s.checked(), true

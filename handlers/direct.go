@@ -146,17 +146,13 @@ func goodbye(n store.Notice, r store.Request) message {
 	if r.Standing {
 		w = w.say(" You had this access before the request, and keep it.")
 	}
-	if owesTicket(r) {
-		w = w.say(" A ticket is still owed, due by ").date(r.TicketBy, dateForm).say(".")
-	}
-	m := message{
-		text:   string(r.ID) + ": your " + accessText(r) + " has ended",
-		blocks: []slack.Block{paragraph(w)},
+	if owesMortem(r) {
+		w = w.due(" A post-mortem is still owed", r, store.OwedPostMortem)
 	}
 	if owesTicket(r) {
-		m.blocks = append(m.blocks, actions(button(actionTicket, "Add ticket", r.ID, "Add ticket to "+string(r.ID))))
+		w = w.due(" A ticket is still owed", r, store.OwedTicket)
 	}
-	return m
+	return message{text: string(r.ID) + ": your " + accessText(r) + " has ended", blocks: withActions(w, owedButtons(r))}
 }
 
 // askTicket asks the requester for the ticket they owe. late: its time is over, and others were told.
@@ -172,7 +168,7 @@ func askTicket(r store.Request, late bool) message {
 	}
 	m := message{text: string(r.ID) + ": a ticket is owed for your " + accessText(r), blocks: []slack.Block{paragraph(w)}}
 	if owesTicket(r) {
-		m.blocks = append(m.blocks, actions(button(actionTicket, "Add ticket", r.ID, "Add ticket to "+string(r.ID))))
+		m.blocks = append(m.blocks, actions(ticketButton(r)))
 	}
 	return m
 }

@@ -130,6 +130,10 @@ func (h *Handlers) submission(ctx context.Context, in *slack.InteractionCallback
 		return h.submitLock(ctx, in, delivery, store.ClickLock)
 	case callbackUnlock:
 		return h.submitLock(ctx, in, delivery, store.ClickUnlock)
+	case callbackMortem:
+		return h.submitMortem(ctx, in, delivery)
+	case callbackWaive:
+		return h.submitWaive(ctx, in, delivery)
 	}
 	return nil
 }

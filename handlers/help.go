@@ -52,6 +52,7 @@ func helpAnswer(p *policy.Policy, scenarios []*policy.Scenario, own bool, strang
 		words{}.code("/access history").say(" shows what you asked for"),
 		words{}.code("/access lockdown").say(" ends every session and refuses new ones, for those who may; ").code("/access lockdown lift").say(" lifts it"),
 	))
+	blocks = append(blocks, note("After a session"), bullets(aftermath(p)...))
 	last := contacts(p)
 	room := mostAck - reserve - sizeOf(blocks...) - sizeOf(last...)
 	most := mostHelp
@@ -60,6 +61,31 @@ func helpAnswer(p *policy.Policy, scenarios []*policy.Scenario, own bool, strang
 	}
 	blocks = append(blocks, tiers(p, scenarios, own, most)...)
 	return privately(inert(top, limitTop), append(blocks, last...)...)
+}
+
+// mostMailed is how many addresses of those who get every report the help names.
+const mostMailed = 5
+
+// aftermath is what follows a session: where its report goes, and what is owed.
+func aftermath(p *policy.Policy) []words {
+	report := say("what was done is read from CloudTrail and summed up in its thread; the whole report goes into the archive")
+	if to := p.Report.Email; len(to) > 0 {
+		var names []string
+		for i, a := range to {
+			if i == mostMailed {
+				names = append(names, fmt.Sprintf("%d more", len(to)-i))
+				break
+			}
+			names = append(names, oneLine(a, limitName))
+		}
+		report = report.say(", and by e-mail to " + join(names, "and"))
+	}
+	mortem := say("where the scenario wants a post-mortem, whoever had the session writes it")
+	if within := p.Report.PostMortem.Within; within > 0 {
+		mortem = mortem.say(" within " + sayDuration(within) + " of its end")
+	}
+	mortem = mortem.say(": the button ").bold("Write post-mortem").say(" stands in its thread and in the App Home")
+	return []words{report, mortem, say("what is still missing after that, a post-mortem or a ticket, their manager hears of; the case stays open until it is there, or the manager closes it without")}
 }
 
 // tiers lists the scenarios by tier, a block for each tier.

@@ -127,6 +127,9 @@ func homeBlocks(open []store.Request, slackID, userID string, s scene) []slack.B
 	blocks = append(blocks, part("Your sessions", o.mine, mostMine, "You have no running session.", func(r store.Request) []slack.Block {
 		return withButtons(r, sessionLine(r), s.buttons(r))
 	})...)
+	blocks = append(blocks, part("What you still owe", o.owed, mostMine, "", func(r store.Request) []slack.Block {
+		return withActions(owedLine(r), owedButtons(r))
+	})...)
 	blocks = append(blocks, part("Your requests", asked, mostMine, "", func(r store.Request) []slack.Block {
 		b := button(actionCancel, "Cancel request", r.ID, "Cancel request "+string(r.ID))
 		return []slack.Block{paragraph(sessionLine(r)), actions(b)}
@@ -166,7 +169,7 @@ func decisionText(r store.Request) []slack.Block {
 
 func withButtons(r store.Request, w words, bs []*slack.ButtonBlockElement) []slack.Block {
 	if owesTicket(r) {
-		bs = append(bs, button(actionTicket, "Add ticket", r.ID, "Add ticket to "+string(r.ID)))
+		bs = append(bs, ticketButton(r))
 	}
 	return withActions(w, bs)
 }

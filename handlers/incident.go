@@ -33,6 +33,12 @@ func incident(n store.Notice, r store.Request, f setting) (m message, ok bool) {
 		return found(n), true
 	case workflows.NoticeEnds:
 		return withoutEnd(n, r), true
+	case workflows.NoticeWitness:
+		return witness(n), true
+	case workflows.NoticeArchive:
+		return archiveFault(n), true
+	case workflows.NoticeRolled:
+		return rolledBack(n), true
 	}
 	return message{}, false
 }
@@ -125,7 +131,7 @@ func ticketOut(r store.Request) message {
 	w := words{}.bold(string(r.ID)).say(": ").who(r.Requester).say(" had ").access(r).say(" and has not given the ticket that was owed").on(r.TicketBy).say(".")
 	m := message{text: string(r.ID) + ": the ticket is missing", blocks: []slack.Block{paragraph(w), quoted(r.Reason, limitReason)}}
 	if owesTicket(r) {
-		m.blocks = append(m.blocks, actions(button(actionTicket, "Add ticket", r.ID, "Add ticket to "+string(r.ID))))
+		m.blocks = append(m.blocks, actions(ticketButton(r)))
 	}
 	return m
 }

@@ -23,6 +23,15 @@ func (s *Speaker) inThread(ctx context.Context, n store.Notice, r store.Request,
 	return s.post(ctx, n, toChannel(f.requests), "", m)
 }
 
+// thread is the address of a request's thread, "" where its card does not stand yet.
+func (s *Speaker) thread(id store.ID) string {
+	ref, ok := s.Card(id)
+	if !ok {
+		return ""
+	}
+	return s.Workspace.permalink(ref.Channel, ref.TS, "")
+}
+
 // lost says whether the message a thread hangs on is gone: somebody deleted the card.
 func lost(err error) bool {
 	code := slackCode(err)

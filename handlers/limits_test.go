@@ -265,6 +265,14 @@ func worst(t *rapid.T) store.Request {
 		r.Asked = append(r.Asked, bob)
 	}
 	r.Readings = []store.Reading{worstReading(t)}
+	r.Owes = rapid.Bool().Draw(t, "owes")
+	if rapid.Bool().Draw(t, "written") {
+		r.PostMortem = &store.PostMortem{By: r.Requester, At: noon, Happened: text("happened"), Done: text("done"), FollowUps: text("follow-ups")}
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "waived") {
+		what := rapid.SampledFrom([]string{store.OwedPostMortem, store.OwedTicket, text("what")}).Draw(t, "of")
+		r.Waived = append(r.Waived, store.Waiver{What: what, By: store.Person{Name: text("manager")}, At: noon, Reason: text("waiver")})
+	}
 	return r
 }
 
@@ -275,12 +283,22 @@ func worstReading(t *rapid.T) store.Reading {
 	for i := range rapid.IntRange(0, store.MostDeeds).Draw(t, "deeds") {
 		g.Deeds = append(g.Deeds, store.Deed{
 			Service: long, Action: long, Region: long, Resource: long, Error: []string{"", long}[i%2], Write: i%3 == 0, Count: i,
+			Sensitive: i%5 == 0, Outside: i%7 == 0, First: noon, Last: noon.Add(time.Hour),
 		})
 	}
 	for i := range rapid.IntRange(0, 40).Draw(t, "sources") {
 		g.Sources = append(g.Sources, store.Source{Region: long, Error: []string{"", long}[i%2]})
 		g.Addresses = append(g.Addresses, long)
 	}
+	for i := range rapid.IntRange(0, store.MostPortal).Draw(t, "portal") {
+		g.Portal = append(g.Portal, store.Deed{Action: []string{"GetRoleCredentials", long}[i%2], Resource: long, Error: []string{"", long}[i%2], Outside: i%3 == 0, Count: i, First: noon})
+	}
+	for i := range rapid.IntRange(0, 30).Draw(t, "hosts") {
+		g.Hosts = append(g.Hosts, store.Host{Address: long, Agent: long, Calls: i, First: noon})
+		g.Tables = append(g.Tables, long)
+	}
+	g.Sensitive, g.Outside, g.OutsidePortal = rapid.IntRange(0, 9).Draw(t, "sensitive"), rapid.IntRange(0, 9).Draw(t, "outside"), rapid.IntRange(0, 9).Draw(t, "outside portal")
+	g.MoreNames, g.PortalLeftOut = rapid.IntRange(0, 9).Draw(t, "more names"), rapid.IntRange(0, 9).Draw(t, "portal left out")
 	return g
 }
 
@@ -303,9 +321,16 @@ func anyOf(t *rapid.T, r store.Request) map[string]message {
 	}
 	data := map[string]string{"reading": "0", "slack": "UALICE", "number": rapid.SampledFrom([]string{"0", "1", text("number")}).Draw(t, "which")}
 	for _, k := range []string{"why", "error", "shared", "forced", "missing", "diff", "hash", "was", "is", "silent", "left", "since", "no_manager",
-		"id", "granted", "kind", "state", "by", "lift", "ended", "what", "account", "who", "detail", "done", "incidents", "shells", "no_look"} {
+		"id", "granted", "kind", "state", "by", "lift", "ended", "what", "account", "who", "detail", "done", "incidents", "shells", "no_look", "manager", "note", "size", "root", "month", "text", "at", "waiting", "archive", "log", "late"} {
 		data[k] = text(k)
 	}
+	month := maps.Clone(data)
+	month["month"], month["by"] = "2026-10", rapid.SampledFrom([]string{"", text("reviewer")}).Draw(t, "reviewed by")
+	all["review"], all["review-odd"] = review(store.Notice{Data: month}), review(store.Notice{Data: data})
+	owed := maps.Clone(data)
+	owed["what"] = rapid.SampledFrom([]string{store.OwedPostMortem, store.OwedTicket, text("what")}).Draw(t, "owed")
+	f.thread = rapid.SampledFrom([]string{"", "https://forge.slack.com/archives/C1/p1"}).Draw(t, "thread")
+	all["owed"], all["ask-mortem"] = owedNotice(store.Notice{Data: owed}, r, f), askMortem(store.Notice{Data: data}, r, f)
 	for _, kind := range kinds() {
 		n := store.Notice{Kind: kind, Data: data}
 		if m, ok := threadLine(n, r, f); ok {
@@ -332,7 +357,8 @@ func kinds() []string {
 		workflows.NoticeEnding, workflows.NoticeEnded, workflows.NoticeOver, workflows.NoticeTicket, workflows.NoticeNoTicket,
 		workflows.NoticeSummary, workflows.NoticeUncertain, workflows.NoticeLate, workflows.NoticeTierZero, workflows.NoticeStuck,
 		workflows.NoticeExtension, workflows.NoticeExtended, workflows.NoticeEnds, workflows.NoticeWith, workflows.NoticeLockdown,
-		workflows.NoticeFound, workflows.NoticeGone,
+		workflows.NoticeFound, workflows.NoticeGone, workflows.NoticeOwing, workflows.NoticeMortem, workflows.NoticeNoMortem,
+		workflows.NoticeWaived, workflows.NoticeWitness, workflows.NoticeArchive, workflows.NoticeRolled,
 		workflows.NoticeUnstuck, workflows.NoticeTicketOut, workflows.NoticePolicy, workflows.NoticePerson, workflows.NoticeChannel,
 	}
 }

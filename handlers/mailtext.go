@@ -11,12 +11,7 @@ import (
 // mail is an e-mail in plain text. Where the notice brings subject and text they stand; else Data "what" says what of: tier_zero,
 // begin or end. Times are in UTC: the readers of one mail live in several zones.
 func mail(n store.Notice, r store.Request, f setting) store.Mail {
-	m := store.Mail{Subject: oneLine(n.Data["subject"], 150), Text: n.Data["text"]}
-	for _, a := range strings.Split(n.To, ",") {
-		if a = strings.TrimSpace(a); a != "" {
-			m.To = append(m.To, a)
-		}
-	}
+	m := store.Mail{To: addresses(n.To), Subject: oneLine(n.Data["subject"], 150), Text: n.Data["text"]}
 	if m.Subject == "" {
 		m.Subject = oneLine(mailSubject(n.Data["what"], r), 150)
 	}
@@ -24,6 +19,16 @@ func mail(n store.Notice, r store.Request, f setting) store.Mail {
 		m.Text = mailText(n.Data["what"], r, f)
 	}
 	return m
+}
+
+// addresses reads a list of them, comma separated.
+func addresses(list string) (to []string) {
+	for _, a := range strings.Split(list, ",") {
+		if a = strings.TrimSpace(a); a != "" {
+			to = append(to, a)
+		}
+	}
+	return to
 }
 
 // mailSubject begins with a fixed word to filter by and the id to find the thread by.

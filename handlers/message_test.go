@@ -134,6 +134,8 @@ func messages() map[string]message {
 	lines(all, f)
 	directs(all)
 	ends(all, f)
+	owes4(all, f)
+	evidence(all, f)
 	return all
 }
 

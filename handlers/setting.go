@@ -24,6 +24,7 @@ type setting struct {
 	ends      *policy.Ends  // which ends the operator has switched on; nil where that is not known
 	requests  string        // id of the requests channel
 	incidents string        // id of the incidents channel
+	thread    string        // address of the request's thread; "" where it is not known
 }
 
 // approvers are one set of people, with its user group in Slack where it has one.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/slack-go/slack"
@@ -35,6 +34,11 @@ type SpeakerConfig struct {
 	// Ends says which of the ends the operator has switched on, for what is said before they are made; nil: it is not known.
 	Ends *policy.Ends
 	Mail workflows.Mailer // nil: mail is not configured, and notices of mail are dropped with a line in the log
+	// Report renders the mail of a NoticeReport; a To it leaves empty is the notice's. An error that is no *workflows.Undelivered is tried again.
+	// nil: reports are dropped like other mail that is not configured.
+	Report func(ctx context.Context, n store.Notice, r store.Request) (store.Mail, error)
+	// Workspace is where links to threads lead; without its URL there are none.
+	Workspace Workspace
 	// Counted is told of what an operator wants counted: "plain" (a message was refused as it was and sent in a short
 	// form), "moved" (a message could not be edited any more and was posted anew).
 	Counted func(what string)
@@ -78,8 +82,11 @@ func (s *Speaker) Deliver(ctx context.Context, n store.Notice, r store.Request, 
 
 // deliver sorts notices by where they go. Only the card, the questions, the pass and extensions are edited; all else is said once.
 func (s *Speaker) deliver(ctx context.Context, n store.Notice, r store.Request, ref store.Ref) (store.Ref, error) {
-	if n.Kind == workflows.NoticeMail {
+	switch n.Kind {
+	case workflows.NoticeMail:
 		return ref, s.mail(ctx, n, r)
+	case workflows.NoticeReport:
+		return ref, s.report(ctx, n, r)
 	}
 	f := s.setting(ctx, n, r)
 	switch n.Kind {
@@ -96,6 +103,8 @@ func (s *Speaker) deliver(ctx context.Context, n store.Notice, r store.Request, 
 			return s.stand(ctx, n, extension(n, r, f), ref, s.toPerson(n.To), false)
 		}
 		return s.standInThread(ctx, n, r, extension(n, r, f), ref, f)
+	case workflows.NoticeReview:
+		return s.stand(ctx, n, review(n), ref, toChannel(f.requests), false)
 	case workflows.NoticeExtended:
 		if n.To != "" {
 			return s.post(ctx, n, s.toPerson(n.To), "", extended(n, r, f))
@@ -106,7 +115,7 @@ func (s *Speaker) deliver(ctx context.Context, n store.Notice, r store.Request, 
 	}
 	if m, ok := incident(n, r, f); ok {
 		to := f.incidents
-		if n.Kind == workflows.NoticePolicy || n.Kind == workflows.NoticeChannel || n.Kind == workflows.NoticeLockdown && n.Data["channel"] == RoleRequests {
+		if ofRequests(n) {
 			to = f.requests
 		}
 		return s.post(ctx, n, toChannel(to), "", m)
@@ -117,9 +126,22 @@ func (s *Speaker) deliver(ctx context.Context, n store.Notice, r store.Request, 
 	return ref, &workflows.Undelivered{Permanent: true, Certain: true, Err: fmt.Errorf("no words for a notice of kind %q", n.Kind)}
 }
 
+// ofRequests says which of these stand in the requests channel; all others are for the incidents channel.
+func ofRequests(n store.Notice) bool {
+	switch n.Kind {
+	case workflows.NoticePolicy, workflows.NoticeChannel, workflows.NoticeWitness:
+		return true
+	}
+	return n.Kind == workflows.NoticeLockdown && n.Data["channel"] == RoleRequests
+}
+
 // direct is a direct message that is posted once. ok is false for a kind that is none.
 func direct(n store.Notice, r store.Request, f setting) (m message, ok bool) {
 	switch n.Kind {
+	case workflows.NoticeAskMortem:
+		return askMortem(n, r, f), true
+	case workflows.NoticeOwed:
+		return owedNotice(n, r, f), true
 	case workflows.NoticeAskTicket:
 		return askTicket(r, n.Data["late"] != ""), true
 	case workflows.NoticeResult:
@@ -175,6 +197,9 @@ func (s *Speaker) setting(ctx context.Context, n store.Notice, r store.Request) 
 		s.Log.Warn("channels are not known", "err", err)
 	}
 	f.requests, f.incidents = requests, incidents
+	if n.Kind == workflows.NoticeOwed || n.Kind == workflows.NoticeAskMortem {
+		f.thread = s.thread(r.ID)
+	}
 	if !known {
 		return f
 	}
@@ -226,6 +251,7 @@ func (s *Speaker) stand(ctx context.Context, n store.Notice, m message, ref stor
 	}
 	err := s.edit(ctx, n, m, ref)
 	if err == nil {
+		ref.Said = m.said()
 		return ref, nil
 	}
 	if code := slackCode(err); !uneditable(code) && !(closed(code) && moved(ctx, to, ref)) {
@@ -273,7 +299,7 @@ func (s *Speaker) post(ctx context.Context, n store.Notice, to place, thread str
 		}
 		opts = append(opts, slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl(), slack.MsgOptionMetadata(mark(n)))
 		c, ts, err := s.API.PostMessageContext(ctx, channel, opts...)
-		ref = store.Ref{Channel: c, TS: ts}
+		ref = store.Ref{Channel: c, TS: ts, Said: m.said()}
 		return err
 	})
 	if err != nil {
@@ -300,48 +326,6 @@ func (s *Speaker) send(n store.Notice, m message, with func(...slack.MsgOption) 
 	return with(slack.MsgOptionText(short.text, false), slack.MsgOptionBlocks(short.blocks...))
 }
 
-// shortForm is what can be said of any message in the simplest form there is. It is rich_text like the messages themselves: an edit that
-// takes all rich_text away is refused (block_mismatch).
-func shortForm(n store.Notice, m message) message {
-	s := "Something about " + oneLine(string(n.Request), 40) + " could not be shown (" + oneLine(n.Kind, 40) + "). See /access status."
-	if t := strings.TrimSpace(flatten(m)); t != "" {
-		s = t
-	}
-	return message{text: inert(s, 300), blocks: []slack.Block{paragraph(say(oneLine(s, 600)))}}
-}
-
-// flatten is the text of a message without its form.
-func flatten(m message) string {
-	var b strings.Builder
-	add := func(es []slack.RichTextSectionElement) {
-		for _, e := range es {
-			if t, ok := e.(*slack.RichTextSectionTextElement); ok {
-				b.WriteString(t.Text)
-			}
-			if t, ok := e.(*slack.RichTextSectionDateElement); ok && t.Fallback != nil {
-				b.WriteString(*t.Fallback)
-			}
-			if t, ok := e.(*slack.RichTextSectionUserElement); ok {
-				b.WriteString(t.UserID)
-			}
-		}
-		b.WriteString(" ")
-	}
-	for _, bl := range m.blocks {
-		switch bl := bl.(type) {
-		case *slack.HeaderBlock:
-			b.WriteString(bl.Text.Text + ". ")
-		case *slack.RichTextBlock:
-			for _, e := range bl.Elements {
-				if sec, ok := e.(*slack.RichTextSection); ok {
-					add(sec.Elements)
-				}
-			}
-		}
-	}
-	return b.String()
-}
-
 // refuse answers a click where it was made, for that person's eyes. Slack refuses such messages where the person is no member;
 // then, and in direct messages, where nobody else reads, it is an ordinary direct message.
 func (s *Speaker) refuse(ctx context.Context, n store.Notice) error {
@@ -357,15 +341,4 @@ func (s *Speaker) refuse(ctx context.Context, n store.Notice) error {
 	}
 	_, err := s.post(ctx, n, s.toPerson(n.To), "", m)
 	return err
-}
-
-// mail without a mailer is no error: an operator may have said BREAKGLASS_MAIL=none, and then it would be tried for ever.
-func (s *Speaker) mail(ctx context.Context, n store.Notice, r store.Request) error {
-	f, _, _ := s.terms(n, r)
-	m := mail(n, r, f)
-	if s.Mail == nil || len(m.To) == 0 {
-		s.Log.Warn("mail is not sent: it is not configured, or there is no address", "request", n.Request, "what", n.Data["what"])
-		return nil
-	}
-	return s.Mail.Send(ctx, m)
 }

@@ -74,10 +74,7 @@ func status(r store.Request, f setting) []slack.Block {
 	case store.Failed:
 		w = failed(r, "")
 	}
-	if owesTicket(r) {
-		w = w.say("\nA ticket is owed, due by ").date(r.TicketBy, dateForm).say(".")
-	}
-	return []slack.Block{paragraph(w)}
+	return []slack.Block{paragraph(w.owed(r))}
 }
 
 // stopped says whether somebody ended a request before it was opened. What could not be opened is ended by the bot.

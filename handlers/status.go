@@ -18,6 +18,7 @@ type overview struct {
 	mine    []store.Request // their running sessions
 	others  []store.Request // everybody else's
 	waiting []store.Request // for a decision, everybody's
+	owed    []store.Request // their cases that are over and still owe something
 }
 
 func overviewFor(open []store.Request, slackID, userID string) overview {
@@ -26,6 +27,8 @@ func overviewFor(open []store.Request, slackID, userID string) overview {
 		switch {
 		case r.State == store.Pending:
 			o.waiting = append(o.waiting, r)
+		case owing(r) && own(r, slackID, userID):
+			o.owed = append(o.owed, r)
 		case r.State != store.Approved && !r.State.MayHaveAccess():
 		case own(r, slackID, userID):
 			o.mine = append(o.mine, r)
@@ -38,6 +41,7 @@ func overviewFor(open []store.Request, slackID, userID string) overview {
 	}
 	slices.SortStableFunc(o.mine, soonest)
 	slices.SortStableFunc(o.others, soonest)
+	slices.SortStableFunc(o.owed, soonest)
 	return o
 }
 
@@ -157,6 +161,7 @@ func statusAnswer(o overview, of string, s scene) *private {
 		l.add(note("Waiting for a decision"))
 		l.list(o.waiting)
 	}
+	l.owed(o.owed)
 	return &private{ResponseType: slack.ResponseTypeEphemeral, Text: inert(head, limitTop), Blocks: l.blocks}
 }
 
@@ -221,6 +226,29 @@ func (l *sheet) each(rs []store.Request, show func(store.Request) []slack.Block)
 	}
 }
 
+// mostOwed is how many cases that owe something stand in an answer, each with its buttons; the App Home has more of them.
+const mostOwed = 5
+
+// owed adds the cases that owe something, each with the buttons that give it.
+func (l *sheet) owed(rs []store.Request) {
+	if len(rs) == 0 {
+		return
+	}
+	l.add(note("What you still owe"))
+	shown := 0
+	for _, r := range rs[:min(len(rs), mostOwed)] {
+		bs := withActions(owedLine(r), owedButtons(r))
+		if !l.fits(sizeOf(bs...), len(bs)) {
+			break
+		}
+		l.add(bs...)
+		shown++
+	}
+	if left := len(rs) - shown; left > 0 {
+		l.add(note(fmt.Sprintf("… and %d more: see the App Home of Breakglass.", left)))
+	}
+}
+
 // list adds requests as the lines of one block, while there is room.
 func (l *sheet) list(rs []store.Request) {
 	var shown []words
@@ -262,8 +290,16 @@ func (h *Handlers) history(c slack.SlashCommand) *private {
 	if len(rs) == 0 {
 		return sorry("You have not asked for anything yet.")
 	}
+	return historyAnswer(rs)
+}
+
+func historyAnswer(rs []store.Request) *private {
 	l := sheet{size: 400}
 	l.add(header("Your last requests"))
+	if owed := slices.DeleteFunc(slices.Clone(rs), func(r store.Request) bool { return !owing(r) }); len(owed) > 0 {
+		l.owed(owed)
+		l.add(note("All of them"))
+	}
 	shown := make([]words, 0, len(rs))
 	for _, r := range rs {
 		shown = append(shown, historyLine(r))
@@ -280,5 +316,9 @@ func historyLine(r store.Request) words {
 	if r.Duration > 0 {
 		w = w.say(" for " + sayDuration(r.Duration))
 	}
-	return w.say(": " + strings.ToLower(standing(r)))
+	w = w.say(": " + strings.ToLower(standing(r)))
+	if s := owedShort(r); s != "" {
+		w = w.say("; " + s)
+	}
+	return w
 }

@@ -13,8 +13,12 @@ import (
 // What a summary shows at most, so that a session with thousands of calls stays one message. A rich_text block has no limit of its own
 // in Slack's reference; the whole message does (msg_blocks_too_long), at about 13,000 characters.
 const (
-	mostOfGroup = 2600 // characters in each of the three groups
+	mostOfLists = 6600 // characters in all lists together; those that matter most come first and take what they need
+	mostOfGroup = 2600 // characters in each of them
 	mostSources = 8
+	mostRegions = 16
+	mostTables  = 12
+	mostHosts   = 5
 )
 
 // summary is one reading of CloudTrail: what was done, what was refused, what could not be read, and how far to trust it.
@@ -24,24 +28,45 @@ func summary(n store.Notice, r store.Request) message {
 		return oneLiner(r, "what was done", say("CloudTrail was read, but the reading is not in the record."))
 	}
 	g := r.Readings[i]
-	blocks := []slack.Block{paragraph(summaryHead(r, g, i))}
-	blocks = append(blocks, deeds("Changes", g.Deeds, func(d store.Deed) bool { return d.Error == "" && d.Write })...)
-	blocks = append(blocks, deeds("Refused", g.Deeds, func(d store.Deed) bool { return d.Error != "" })...)
-	blocks = append(blocks, deeds("Reads", g.Deeds, func(d store.Deed) bool { return d.Error == "" && !d.Write })...)
-	if g.LeftOut > 0 {
-		blocks = append(blocks, small(fmt.Sprintf("And %s that the list has no room for.", count(g.LeftOut, "call"))))
-	}
+	blocks := append([]slack.Block{paragraph(summaryHead(r, g, i))}, lists(r, g, i)...)
 	if w := unread(g); len(w) > 0 {
 		blocks = append(blocks, paragraph(w))
 	}
 	if s := unseenShells(n, r); s != "" && i == 0 {
 		blocks = append(blocks, paragraph(say(s)))
 	}
-	blocks = append(blocks, paragraph(trust(g)))
+	blocks = append(blocks, paragraph(trust(g, len(g.Hosts) > 1 || len(unseen(r, g, i)) > 0)))
 	return message{
 		text:   fmt.Sprintf("%s: %s: %s", r.ID, map[bool]string{false: "what was done", true: "read again"}[i > 0], tally(g, i > 0)),
 		blocks: blocks,
 	}
+}
+
+// lists are what was done, what matters most first: what is sensitive, what is unlike the rest of the session, then changes before reads.
+func lists(r store.Request, g store.Reading, i int) (blocks []slack.Block) {
+	left := mostOfLists
+	add := func(head string, of []store.Deed, show func(store.Deed) words, belongs func(store.Deed) bool) {
+		blocks = append(blocks, deeds(head, of, show, belongs, &left)...)
+	}
+	add("Sensitive actions", g.Deeds, dated, func(d store.Deed) bool { return d.Sensitive })
+	if w := strange(r, g, i); len(w) > 0 {
+		blocks = append(blocks, paragraph(w))
+	}
+	if w := tables(g); len(w) > 0 {
+		blocks = append(blocks, paragraph(w))
+	}
+	changes := "Changes"
+	if g.Sensitive > 0 {
+		changes = "Other changes"
+	}
+	add(changes, g.Deeds, deed, func(d store.Deed) bool { return !d.Sensitive && d.Error == "" && d.Write })
+	add("Refused", g.Deeds, deed, func(d store.Deed) bool { return !d.Sensitive && d.Error != "" })
+	add("Access portal", g.Portal, portalDeed, func(store.Deed) bool { return true })
+	add("Reads", g.Deeds, deed, func(d store.Deed) bool { return !d.Sensitive && d.Error == "" && !d.Write })
+	if n := g.LeftOut + g.PortalLeftOut; n > 0 {
+		blocks = append(blocks, small(fmt.Sprintf("And %s that the list has no room for.", count(n, "call"))))
+	}
+	return blocks
 }
 
 // summaryHead: the first reading has everything that was there, each later one only what came late.
@@ -79,70 +104,10 @@ func tally(g store.Reading, later bool) string {
 	if g.Refused > 0 {
 		s += fmt.Sprintf(", %d refused", g.Refused)
 	}
+	if g.Sensitive > 0 {
+		s += fmt.Sprintf("; %d of them sensitive", g.Sensitive)
+	}
 	return s
-}
-
-// deeds are those that belong, as a headed list, the newest limit respected. What does not fit is counted.
-func deeds(head string, all []store.Deed, belongs func(store.Deed) bool) []slack.Block {
-	var lines []words
-	room, left, calls := mostOfGroup, 0, 0
-	for _, d := range all {
-		if !belongs(d) {
-			continue
-		}
-		l := deed(d)
-		if room -= l.width(); room < 0 {
-			left++
-			calls += d.Count
-			continue
-		}
-		lines = append(lines, l)
-	}
-	if len(lines) == 0 && left == 0 {
-		return nil
-	}
-	if left > 0 {
-		lines = append(lines, say(fmt.Sprintf("and %d more (%s)", left, count(calls, "call"))))
-	}
-	return []slack.Block{paragraph(words{}.bold(head)), bullets(lines...)}
-}
-
-// width is how much text a sentence has.
-func (w words) width() int {
-	n := 0
-	for _, e := range w {
-		if t, ok := e.(*slack.RichTextSectionTextElement); ok {
-			n += width(t.Text)
-		}
-	}
-	return n
-}
-
-// short is the name of a role in place of its ARN, which fills a phone's screen; other resources stay as they are.
-func short(resource string) string {
-	first, _, _ := strings.Cut(resource, ",")
-	if strings.HasPrefix(first, "arn:") && strings.Contains(first, ":role/") {
-		return first[strings.LastIndexByte(first, '/')+1:]
-	}
-	return resource
-}
-
-// deed is one line: what, how often, on what, where, and AWS's error code where it was refused.
-func deed(d store.Deed) words {
-	w := words{}.code(oneLine(d.Service, 40) + ":" + oneLine(d.Action, 60))
-	if d.Count > 1 {
-		w = w.say(fmt.Sprintf(" %d times", d.Count))
-	}
-	if d.Resource != "" {
-		w = w.say(" on ").code(oneLine(short(d.Resource), 140))
-	}
-	if d.Region != "" {
-		w = w.say(" in ").their(d.Region, 40)
-	}
-	if d.Error != "" {
-		w = w.say(": ").bold(oneLine(d.Error, 80))
-	}
-	return w
 }
 
 // unread names the places that did not answer: what was done there is not in the reading.
@@ -156,7 +121,7 @@ func unread(g store.Reading) words {
 	if len(bad) == 0 {
 		return nil
 	}
-	w := words{}.bold("Not read").say(", so what was done there is missing: ")
+	w := words{}.bold("Not read").say(fmt.Sprintf(" (%d of %s), so what was done there is missing: ", len(bad), count(len(g.Sources), "place")))
 	for i, s := range bad {
 		if i == mostSources {
 			return w.say(fmt.Sprintf(" and %d more.", len(bad)-mostSources))
@@ -169,11 +134,12 @@ func unread(g store.Reading) words {
 	return w.say(".")
 }
 
-// trust says when and where it was read and what no reading can show. A summary that is taken for complete is worse than none.
-func trust(g store.Reading) words {
+// trust says when and where it was read and what no reading can show. A summary that is taken for complete is worse than none. told: where the calls
+// came from is said already.
+func trust(g store.Reading, told bool) words {
 	var regions []string
 	for _, s := range g.Sources {
-		if s.Error == "" && len(regions) < mostSources*2 {
+		if s.Error == "" && len(regions) < mostRegions {
 			regions = append(regions, oneLine(s.Region, 40))
 		}
 	}
@@ -182,7 +148,7 @@ func trust(g store.Reading) words {
 		w = w.say(", in " + strings.Join(regions, ", "))
 	}
 	w = w.say(". Best effort: calls can arrive late, reads of data are not in CloudTrail's history, and what was typed into a shell or a database never is.")
-	if len(g.Addresses) > 0 {
+	if len(g.Addresses) > 0 && !told {
 		var from []string
 		for i, a := range g.Addresses {
 			if i == mostSources {

@@ -51,6 +51,14 @@ func threadLine(n store.Notice, r store.Request, f setting) (m message, ok bool)
 		return withLine(n, r), true
 	case workflows.NoticeGone:
 		return gone(r), true
+	case workflows.NoticeOwing:
+		return owingLine(n, r), true
+	case workflows.NoticeMortem:
+		return written(r), true
+	case workflows.NoticeNoMortem:
+		return noMortem(n, r), true
+	case workflows.NoticeWaived:
+		return waived(r), true
 	}
 	return message{}, false
 }

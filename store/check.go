@@ -12,7 +12,7 @@ import (
 const mostFaults = 20
 
 // summed are the buckets whose values carry a checksum.
-var summed = []string{"requests", "access", "inbox", "outbox", "messages", "events", "facts"}
+var summed = []string{"requests", "access", "inbox", "outbox", "messages", "events", "facts", "hashes", "parts", "filed", "spoken"}
 
 // indexes are those whose keys do, and whose values are nothing else.
 var indexes = []string{"due", "openof", "person", "eventsof", "seenat", "lines"}
@@ -83,6 +83,7 @@ func checkRecords(t tx) error {
 	}
 	checkRequests(t, f)
 	checkNumbers(t, f)
+	checkTree(t, f)
 	return f.err()
 }
 
@@ -190,7 +191,7 @@ func checkNumbers(t tx, f *faults) {
 	if next := fromU64(t.get("meta", []byte("next"))); next < firstNumber || next <= last("requests") {
 		f.addf("the next request would be %s, and there is one", idOf(next))
 	}
-	for _, b := range []string{"events", "outbox", "inbox"} {
+	for _, b := range []string{"events", "outbox", "inbox", "parts"} {
 		if n := last(b); n > fromU64(t.get("meta", seqKey(b))) {
 			f.addf("%s counts to less than %d, which is taken", b, n)
 		}

@@ -18,6 +18,7 @@ const (
 	ClockWarn   Clock = "warn"   // the requester is told that the end is near
 	ClockTicket Clock = "ticket" // a ticket that may follow is asked for, then escalated
 	ClockReport Clock = "report" // the next reading of CloudTrail
+	ClockOwed   Clock = "owed"   // a post-mortem is asked for, then escalated
 	ClockTell   Clock = "tell"   // people are to be found in the directory and told; nothing else waits for it
 )
 

@@ -55,10 +55,12 @@ type DB struct {
 var buckets = []string{
 	"meta", "requests", "due", "open", "openof", "person", "access", "inbox", "seen", "seenat",
 	"outbox", "messages", "events", "eventsof", "facts", "lines",
+	"hashes", "parts", "filed", "spoken",
 }
 
-// since are the buckets that stores made by earlier versions lack. They begin empty, which is what those stores mean by not having them.
-var since = []string{"lines"}
+// since are the buckets that stores made by earlier versions lack. They begin empty, which is what those stores mean by not having them; but for the log's
+// tree, which is grown.
+var since = []string{"lines", "hashes", "parts", "filed", "spoken"}
 
 // Create makes an empty store at path and opens it. It is made whole under another name and then given this one, so that a crash
 // leaves either no store or an empty one, never half of one. What is at path already is ErrExists, whatever it is; only an
@@ -189,10 +191,14 @@ func (db *DB) refurnish() error {
 		return err
 	}
 	return db.e.alone(func(t tx) error {
+		treeless := t.t.Bucket([]byte("hashes")) == nil
 		for _, b := range since {
 			if err := t.bucket(b); err != nil {
 				return err
 			}
+		}
+		if treeless {
+			return regrow(t)
 		}
 		return nil
 	})

@@ -29,6 +29,10 @@
 //	outbox     sequence                   Notice; what people are to be told, oldest first
 //	messages   number 0x00 name           Ref; where a message that is edited later stands
 //	events     sequence                   Event; append only
+//	hashes     index                      a hash of the log's Merkle tree, 32 bytes behind their CRC-32C; grown with each event
+//	parts      sequence                   Part; what is still to be put into the archive, oldest first
+//	filed      folder                     Filed; what the archive has of a session or a review
+//	spoken     number 0x00 sequence       Spoken; what people were told in a request's thread, as they saw it
 //	eventsof   number sequence            index; the events of one request
 //	facts      name                       small facts the whole program needs again (pinned channels, matched people, last slots)
 //

@@ -34,6 +34,12 @@ const (
 	EventExtension = "extension" // asked for, decided, counted or not
 	EventFound     = "found"     // what a reconciliation found, and did about it
 	EventProof     = "proof"     // what check --prove saw
+	EventOwed      = "owed"      // a post-mortem or a ticket: asked for, escalated, written, waived
+	EventArchived  = "archived"  // a part of the archive is complete; Data "folder", "manifest": SHA-256 of its manifest, "files": how many
+	EventKey       = "key"       // the key that signs checkpoints was made or changed; Data "key": as verifiers write it
+	EventWitnessed = "witnessed" // a checkpoint stands where nobody can change it; Data "size", "root", "where"
+	EventReview    = "review"    // a month's review was drawn up; Data "month"
+	EventReviewed  = "reviewed"  // somebody looked through it; Data "month"
 )
 
 // Notice is something people are to be told: an entry of the outbox, written with the change it tells of. It holds facts, not words:
@@ -59,24 +65,28 @@ type Notice struct {
 type Ref struct {
 	Channel string `json:"channel"`
 	TS      string `json:"ts"`
+	// Said is what it says by now, in plain words: for the archive, which keeps it apart.
+	Said string `json:"said,omitempty"`
 }
 
 // Click is something a person did in Slack that was recorded and acknowledged, and is then acted on: acknowledging waits for the
 // disk, never for a directory.
 type Click struct {
-	Seq     uint64    `json:"seq"`
-	Key     string    `json:"key"` // the delivery
-	Kind    string    `json:"kind"`
-	Request ID        `json:"request"`
-	SlackID string    `json:"slack"`
-	TeamID  string    `json:"team,omitempty"`
-	Channel string    `json:"channel,omitempty"` // where the button stood
-	TS      string    `json:"ts,omitempty"`
-	Text    string    `json:"text,omitempty"` // a reason, a ticket
-	Reason  string    `json:"reason,omitempty"`
-	Number  int       `json:"number,omitempty"` // of the request's extension
-	At      time.Time `json:"at"`
-	Tries   int       `json:"tries,omitempty"`
+	Seq     uint64 `json:"seq"`
+	Key     string `json:"key"` // the delivery
+	Kind    string `json:"kind"`
+	Request ID     `json:"request"`
+	SlackID string `json:"slack"`
+	TeamID  string `json:"team,omitempty"`
+	Channel string `json:"channel,omitempty"` // where the button stood
+	TS      string `json:"ts,omitempty"`
+	Text    string `json:"text,omitempty"` // a reason, a ticket
+	Reason  string `json:"reason,omitempty"`
+	Number  int    `json:"number,omitempty"` // of the request's extension
+	// Form is what was written into a form of several fields, by the names that the kinds below give.
+	Form  map[string]string `json:"form,omitempty"`
+	At    time.Time         `json:"at"`
+	Tries int               `json:"tries,omitempty"`
 }
 
 // Kinds of clicks.
@@ -92,4 +102,7 @@ const (
 	ClickNoMore  = "extend_deny"    // and against it; Text: why
 	ClickLock    = "lockdown"       // ends every session and refuses new ones; of no request; Text: why
 	ClickUnlock  = "lockdown_lift"
+	ClickMortem  = "post_mortem" // Form: happened, done, follow_ups
+	ClickWaive   = "waive"       // the manager closes the case without something owed; Text: why; Reason: what (OwedPostMortem, OwedTicket)
+	ClickReview  = "reviewed"    // somebody looked through a month; of no request; Text: the month, as 2026-10
 )

@@ -14,7 +14,14 @@ func appendEvent(t tx, by By, e Event) error {
 	if err := seen(t, e.At); err != nil {
 		return err
 	}
-	if err := add(t, "events", u64(seq), e); err != nil {
+	rec, err := encode(u64(seq), e)
+	if err != nil {
+		return err
+	}
+	if err := t.insert("events", u64(seq), rec); err != nil {
+		return err
+	}
+	if err := grow(t, seq, rec[sumBytes:]); err != nil {
 		return err
 	}
 	if n, ok := e.Request.number(); ok {

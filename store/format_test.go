@@ -22,7 +22,7 @@ import (
 var update = flag.Bool("update", false, "write testdata anew; never do that to a file a release has written")
 
 // persisted are the types that lie in the file.
-var persisted = []any{store.Request{}, store.Event{}, store.Notice{}, store.Click{}, store.Ref{}, store.Access{}}
+var persisted = []any{store.Request{}, store.Event{}, store.Notice{}, store.Click{}, store.Ref{}, store.Access{}, store.Part{}, store.Filed{}, store.Spoken{}}
 
 // Records outlive the program that wrote them: a field that is renamed is lost without a word. So every name is written down in
 // testdata/fields.txt; new ones are added there, none is ever taken away or given to another type.
@@ -100,6 +100,10 @@ func timesOf(v any) map[string]time.Time {
 			for i := range v.NumField() {
 				walk(name+"."+v.Type().Field(i).Name, v.Field(i))
 			}
+		case v.Kind() == reflect.Pointer:
+			if !v.IsNil() {
+				walk(name, v.Elem())
+			}
 		case v.Kind() == reflect.Slice:
 			for i := range v.Len() {
 				walk(fmt.Sprintf("%s[%d]", name, i), v.Index(i))
@@ -149,6 +153,9 @@ func filled(ty reflect.Type, at time.Time) reflect.Value {
 		for i := range ty.NumField() {
 			v.Field(i).Set(filled(ty.Field(i).Type, at))
 		}
+	case ty.Kind() == reflect.Pointer:
+		v.Set(reflect.New(ty.Elem()))
+		v.Elem().Set(filled(ty.Elem(), at))
 	case ty.Kind() == reflect.Slice:
 		v.Set(reflect.Append(v, filled(ty.Elem(), at)))
 	case ty.Kind() == reflect.Map:

@@ -71,7 +71,12 @@ func (db *DB) Told(by By, seq uint64, ref Ref, dropped string) error {
 				return err
 			}
 		} else if n.Message != "" && ref.TS != "" {
-			if err := save(t, "messages", refKey(n.Request, n.Message), ref); err != nil {
+			if err := save(t, "messages", refKey(n.Request, n.Message), Ref{Channel: ref.Channel, TS: ref.TS}); err != nil {
+				return err
+			}
+		}
+		if dropped == "" {
+			if err := speak(t, by.At, n, ref); err != nil {
 				return err
 			}
 		}

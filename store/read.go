@@ -116,3 +116,31 @@ func (db *DB) Access(tu Tuple) (a Access, known bool, err error) {
 	})
 	return a, known, err
 }
+
+// EachRequest reads every request, the oldest first, while each returns true.
+func (db *DB) EachRequest(each func(Request) bool) error {
+	for from := uint64(0); ; {
+		var page []Request
+		err := db.e.view(func(t tx) error {
+			var bad error
+			t.scan("requests", u64(from), func(k, v []byte) bool {
+				var r Request
+				if bad = decode("requests", k, v, &r); bad != nil {
+					return false
+				}
+				from = fromU64(k) + 1
+				page = append(page, r)
+				return len(page) < 500 // a long read would keep pages of the file from being used again
+			})
+			return bad
+		})
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, r := range page {
+			if !each(r) {
+				return nil
+			}
+		}
+	}
+}

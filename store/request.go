@@ -94,6 +94,12 @@ type Request struct {
 	Guide    string           `json:"guide,omitempty"`
 	Notify   []string         `json:"notify,omitempty"` // policy names of people told at the beginning and at the end
 	Counts   map[string]int64 `json:"counts,omitempty"` // how often it was reminded, and the like
+
+	// What its requester owes when it has ended, and what became of it.
+	Owes         bool        `json:"owes,omitempty"` // a post-mortem, as the policy said when it was granted
+	PostMortemBy time.Time   `json:"post_mortem_by,omitzero"`
+	PostMortem   *PostMortem `json:"post_mortem,omitempty"`
+	Waived       []Waiver    `json:"waived,omitempty"` // what the case was closed without
 }
 
 // Account is one AWS account as the policy names it.
@@ -324,13 +330,19 @@ func (a *Access) remove(id ID) {
 // settle brings every time of a request into the form the store keeps (see Moment), so that what a change returns is what is read later.
 func (r *Request) settle() {
 	for _, t := range []*time.Time{
-		&r.SubmittedAt, &r.DecidedAt, &r.GrantedAt, &r.VerifiedAt, &r.ExpiresAt, &r.EndedAt, &r.ClosedAt,
+		&r.SubmittedAt, &r.DecidedAt, &r.GrantedAt, &r.VerifiedAt, &r.ExpiresAt, &r.EndedAt, &r.ClosedAt, &r.PostMortemBy,
 		&r.End.At, &r.Work.Since, &r.Work.Announced, &r.Work.Doubt, &r.Work.Absent, &r.TicketBy,
 	} {
 		*t = Moment(*t)
 	}
 	for i := range r.Decisions {
 		r.Decisions[i].At = Moment(r.Decisions[i].At)
+	}
+	for i := range r.Waived {
+		r.Waived[i].At = Moment(r.Waived[i].At)
+	}
+	if r.PostMortem != nil {
+		r.PostMortem.At = Moment(r.PostMortem.At)
 	}
 	for i := range r.Extensions {
 		x := &r.Extensions[i]
@@ -340,12 +352,7 @@ func (r *Request) settle() {
 		}
 	}
 	for i := range r.Readings {
-		g := &r.Readings[i]
-		g.At, g.From, g.To = Moment(g.At), Moment(g.From), Moment(g.To)
-		g.Deeds = slices.Clone(g.Deeds) // its caller may hold the same ones
-		for j := range g.Deeds {
-			g.Deeds[j].First, g.Deeds[j].Last = Moment(g.Deeds[j].First), Moment(g.Deeds[j].Last)
-		}
+		r.Readings[i].settle()
 	}
 }
 
@@ -360,6 +367,7 @@ func (r Request) clone() Request {
 	r.Readings = slices.Clone(r.Readings)
 	r.Notify = slices.Clone(r.Notify)
 	r.With = slices.Clone(r.With)
+	r.Waived = slices.Clone(r.Waived)
 	r.Extensions = slices.Clone(r.Extensions)
 	for i := range r.Extensions {
 		r.Extensions[i].Decisions = slices.Clone(r.Extensions[i].Decisions)

@@ -108,6 +108,12 @@ func (e *Engine) act(ctx context.Context, c store.Click) error {
 		return e.decideLonger(ctx, c)
 	case store.ClickLock, store.ClickUnlock:
 		return e.lockClick(ctx, c)
+	case store.ClickMortem:
+		return e.writeMortem(ctx, c)
+	case store.ClickWaive:
+		return e.waive(ctx, c)
+	case store.ClickReview:
+		return e.reviewed(ctx, c)
 	}
 	return &Refusal{RefusedUnknown, "This button is not known to this version of Breakglass."}
 }

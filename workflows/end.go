@@ -125,7 +125,7 @@ func (e *Engine) ForceClose(by store.By, id store.ID, verified string) error {
 		q.Set(store.ClockReport, c.By.At.Add(p.Report.Settle))
 		return errors.Join(
 			c.Forget(true, c.By.At.Add(credentialsLive)), c.Log(store.EventOutcome, map[string]string{"effect": "unassign", "forced": verified}),
-			card(c), pass(c), line(c, NoticeEnded, map[string]string{"forced": verified}),
+			card(c), pass(c), line(c, NoticeEnded, map[string]string{"forced": verified}), owes(c, p),
 			c.Tell(store.Notice{Kind: NoticeUnstuck, Lane: lane(q, "incidents"), Data: map[string]string{"forced": verified}}),
 		)
 	})

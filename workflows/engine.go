@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/robfig/cron/v3"
+	"golang.org/x/mod/sumdb/note"
 
 	"breakglass/store"
 	"breakglass/workflows/policy"
@@ -31,9 +32,16 @@ type Config struct {
 	Shells      Shells    // nil: open shells are not ended
 	Inventory   Inventory // nil: nothing is reconciled
 	Trail       Trail
-	People      People
-	Speaker     Speaker
-	Now         func() time.Time
+	ShellLogs   ShellLogs // nil: none are kept
+	// Archive is where evidence is put; nil: nothing is archived. Signer gives the key that signs checkpoints, which may be kept elsewhere, and its public half
+	// as verifiers write it.
+	Archive Archive
+	Signer  func(context.Context) (note.Signer, string, error)
+	// Spool is a directory of ours beside the store: evidence stands there until the archive has it. "": what CloudTrail says is not kept event by event.
+	Spool   string
+	People  People
+	Speaker Speaker
+	Now     func() time.Time
 	// Elsewhere is the time by another clock than the machine's, AWS's; ok is false while it is not known. May be nil.
 	Elsewhere func() (now time.Time, ok bool)
 	Log       *slog.Logger
@@ -49,6 +57,7 @@ type Engine struct {
 	Config
 	nudged   chan struct{} // look at what is due
 	spoken   chan struct{} // look at what is to be said
+	filed    chan struct{} // look at what is to be archived
 	meters   meters
 	rooms    rooms
 	outbox   outbox
@@ -87,6 +96,7 @@ func New(c Config) *Engine {
 		Config:  c,
 		nudged:  make(chan struct{}, 1),
 		spoken:  make(chan struct{}, 1),
+		filed:   make(chan struct{}, 1),
 		claimed: map[string]*claim{},
 		rooms:   newRooms(),
 		outbox:  outbox{lanes: map[string][]store.Notice{}},
@@ -108,6 +118,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	if _, err := c.AddFunc(beatEvery, e.beat); err != nil {
 		return fmt.Errorf("the clock's schedule: %w", err)
 	}
+	if _, err := c.AddFunc(calendarEvery, e.calendar); err != nil {
+		return fmt.Errorf("the calendar's schedule: %w", err)
+	}
 	c.Start()
 	defer e.close()
 	defer func() { <-c.Stop().Done() }()
@@ -128,6 +141,12 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 	}()
 	defer func() { <-speaking }()
+	filing := make(chan struct{})
+	go func() {
+		defer close(filing)
+		e.archivist(ctx)
+	}()
+	defer func() { <-filing }()
 	for {
 		select {
 		case <-ctx.Done():
@@ -135,6 +154,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		case <-e.nudged:
 			e.sweep(ctx)
 			e.hear()
+			e.file()
 		}
 	}
 }
@@ -167,6 +187,14 @@ func (e *Engine) Nudge() {
 func (e *Engine) hear() {
 	select {
 	case e.spoken <- struct{}{}:
+	default:
+	}
+}
+
+// file makes it look at what is to be archived.
+func (e *Engine) file() {
+	select {
+	case e.filed <- struct{}{}:
 	default:
 	}
 }
@@ -300,6 +328,9 @@ func (e *Engine) advance(ctx context.Context, r store.Request) error {
 	if r.Over(store.ClockTicket, now) && !busy {
 		return e.ticketDue(ctx, r)
 	}
+	if r.Over(store.ClockOwed, now) && (r.State == store.Revoked || r.State == store.Reported) {
+		return e.owedDue(ctx, r)
+	}
 	switch r.State {
 	case store.Pending:
 		return e.waiting(ctx, r)
@@ -357,7 +388,7 @@ func moved(err error) bool {
 // pollers are the clocks that a failed step puts off. The end of a session is among them only while it is being revoked: until then
 // nothing moves it.
 func pollers(s store.State) []store.Clock {
-	all := []store.Clock{store.ClockPoll, store.ClockReport, store.ClockRemind, store.ClockExpire, store.ClockWarn, store.ClockTicket}
+	all := []store.Clock{store.ClockPoll, store.ClockReport, store.ClockRemind, store.ClockExpire, store.ClockWarn, store.ClockTicket, store.ClockOwed}
 	if s == store.Revoking || s == store.Active {
 		all = append(all, store.ClockEnd)
 	}

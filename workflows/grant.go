@@ -347,7 +347,7 @@ func (e *Engine) activate(r store.Request) error {
 		}
 		return errors.Join(
 			c.Log(store.EventOutcome, map[string]string{"effect": "assign", "verified": "present"}),
-			card(c), line(c, NoticeGranted, data), pass(c),
+			card(c), line(c, NoticeGranted, data), pass(c), c.Archive(store.PartOpened),
 		)
 	})
 	if err == nil {

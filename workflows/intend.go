@@ -34,6 +34,7 @@ func (e *Engine) intend(r store.Request, p *policy.Policy, listed bool, began ti
 			q.Set(store.ClockEnd, q.ExpiresAt)
 		}
 		q.Set(store.ClockPoll, now)
+		q.Owes = s.PostMortem && q.Lead == ""
 		if s.Ticket.Within > 0 && q.Ticket == "" && q.Lead == "" {
 			q.TicketBy = now.Add(s.Ticket.Within)
 			q.Set(store.ClockTicket, now.Add(s.Ticket.Within/2))

@@ -52,6 +52,21 @@ const (
 	NoticeGone  = "vanished" // thread: the assignment of a session is gone behind our back
 )
 
+// Evidence, and what is owed for it.
+const (
+	NoticeAskMortem = "ask_post_mortem" // direct message to the requester (To), with Write post-mortem; Data "by": RFC 3339, "late": true once its time is over
+	NoticeMortem    = "post_mortem"     // thread: it was written (request.PostMortem)
+	NoticeNoMortem  = "no_post_mortem"  // thread: its time is over, and the manager hears of it; Data "manager": label, or "" where nobody can be found
+	NoticeOwed      = "owed"            // direct message to the requester's manager (To), with Close without it; Data "what": store.OwedPostMortem or OwedTicket
+	NoticeWaived    = "waived"          // thread: the newest of request.Waived
+	NoticeOwing     = "owing"           // thread, with Write post-mortem: the session has ended and a post-mortem is owed; Data "by": RFC 3339
+	NoticeReview    = "review"          // requests channel, with Reviewed; Message "review 2026-10"; Data "month", "text": the figures in lines, "by": who reviewed it (label), "at"
+	NoticeWitness   = "witness"         // requests channel, once a day: Data "note": the checkpoint, "size", "root"
+	NoticeArchive   = "archive"         // incidents channel: evidence cannot be put into the archive; Data "error", "since", "waiting": how many parts; or "done": true
+	NoticeRolled    = "rolled_back"     // incidents channel: the archive has a checkpoint that is no part of this log; Data "archive", "log": sizes, "why"
+	NoticeReport    = "report"          // e-mail; To: addresses, comma separated; Data "reading": index of the newest, or "month"
+)
+
 // What a reconciliation can find.
 const (
 	FoundUnexplained = "unexplained" // an assignment of a break-glass permission set, or a member of a granted group, that no request explains

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"breakglass/store"
@@ -83,9 +84,16 @@ type Inventory interface {
 	Remove(ctx context.Context, account, set, group string, h store.Holder) error
 }
 
-// Trail reads what was done. Records come in no promised order, each once for each reading; sources say which regions answered.
+// Trail reads what was done.
 type Trail interface {
-	Read(ctx context.Context, q store.Query, each func(store.Record)) []store.Source
+	// Collect hands over each event once, with the source it comes from, in no promised order, and now and then a mark that covers what was handed over; with
+	// those of an attempt that was cut off it goes on from there. An error of either function ends it. What it returns says which places answered.
+	Collect(ctx context.Context, q store.Query, p store.Resume, each func(source string, r store.Record) error, mark func(store.Mark) error) []store.Source
+}
+
+// ShellLogs reads what was typed and shown in SSM sessions, where the account keeps it.
+type ShellLogs interface {
+	Logs(ctx context.Context, q store.Query, each func(id string, started time.Time, body io.Reader) error) []store.Source
 }
 
 // Mailer sends e-mail.

@@ -256,6 +256,9 @@ func (e *Engine) ticketDue(_ context.Context, r store.Request) error {
 			return errors.Join(c.Log(store.EventTicket, map[string]string{"asked": "again"}), direct(c, NoticeAskTicket, q.Requester.SlackID, data))
 		}
 		q.Stop(store.ClockTicket)
+		if _, set := q.At(store.ClockOwed); !set && !q.State.MayHaveAccess() {
+			q.Set(store.ClockOwed, c.By.At) // the manager is told
+		}
 		return errors.Join(
 			keepMoving(q, c.By.At),
 			c.Log(store.EventTicket, map[string]string{"missing": "escalated"}),
@@ -304,11 +307,19 @@ func (e *Engine) addTicket(ctx context.Context, c store.Click) error {
 		q.Ticket = ticket
 		q.Stop(store.ClockTicket)
 		return errors.Join(
-			keepMoving(q, ch.By.At), ch.Done(c.Seq), ch.Log(store.EventTicket, map[string]string{"ticket": ticket}),
-			card(ch), line(ch, NoticeTicket, nil),
+			settled(q, ch.By.At), ch.Done(c.Seq), ch.Log(store.EventTicket, map[string]string{"ticket": ticket}),
+			card(ch), line(ch, NoticeTicket, nil), afterwards(ch, store.PartTicket),
 		)
 	})
 	return err
+}
+
+// afterwards adds to the archive what came after the session's own part of it.
+func afterwards(c *store.Change, kind string) error {
+	if c.Request.State != store.Reported {
+		return nil // what is still to be drawn up will have it
+	}
+	return c.Archive(kind)
 }
 
 func orElse(s, other string) string {

@@ -367,7 +367,7 @@ func (e *Engine) endedClean(r store.Request, data map[string]string, unscheduled
 		}
 		q.Ends.NoLook = data["no_look"]
 		errs := []error{
-			e.confess(c), c.Forget(false, now.Add(e.lasts(*q))), c.Log(store.EventOutcome, outcome), card(c), pass(c), line(c, NoticeEnded, data),
+			e.confess(c), c.Forget(false, now.Add(e.lasts(*q))), c.Log(store.EventOutcome, outcome), card(c), pass(c), line(c, NoticeEnded, data), owes(c, p),
 			direct(c, NoticeGoodbye, q.Requester.SlackID, data),
 		}
 		if !late.IsZero() {

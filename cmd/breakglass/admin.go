@@ -43,6 +43,9 @@ type command struct {
 	Verified string   `json:"verified,omitempty"`
 	Path     string   `json:"path,omitempty"`
 	Why      string   `json:"why,omitempty"`
+	From     uint64   `json:"from,omitempty"`  // of "lines": the first
+	Month    string   `json:"month,omitempty"` // of "report", where it is no request's
+	Form     string   `json:"form,omitempty"`  // of "report": text, html or json
 }
 
 // answer is what it says. Refused is a reason for a person; Error a fault, beside which Said is what was done in spite of it.
@@ -51,6 +54,9 @@ type answer struct {
 	Lockdown *store.Lockdown   `json:"lockdown,omitempty"` // the one in force
 	Said     string            `json:"said,omitempty"`
 	Proofs   map[string]string `json:"proofs,omitempty"` // when each was last seen
+	Ledger   ledgerAnswer      `json:"ledger,omitzero"`
+	Lines    []json.RawMessage `json:"lines,omitempty"` // of the log
+	Report   string            `json:"report,omitempty"`
 	Refused  string            `json:"refused,omitempty"`
 	Error    string            `json:"error,omitempty"`
 }
@@ -116,6 +122,12 @@ func do(e *workflows.Engine, db *store.DB, by store.By, c command) answer {
 		err = recordProof(db, by, c.Why)
 	case "proofs":
 		a.Proofs, err = readProofs(db)
+	case "ledger":
+		a.Ledger, err = readLedger(db)
+	case "lines":
+		a.Lines, err = readLines(db, c.From)
+	case "report":
+		a.Report, err = drawReport(e, db, c, by.At)
 	case "backup":
 		if err = db.Backup(c.Path); err == nil {
 			a.Said = "Backed up to " + c.Path + "; the copy was read and is whole."

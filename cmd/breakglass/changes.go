@@ -60,6 +60,9 @@ func (p *program) reload() error {
 		return err
 	}
 	p.pol.Store(pol)
+	if err := p.engine.KeepPolicy(); err != nil {
+		p.log.Error("the policy's text could not be kept for the archive", "err", err)
+	}
 	p.log.Info("policy taken up", "hash", pol.Hash)
 	p.engine.PolicyChanged()
 	p.engine.Nudge()

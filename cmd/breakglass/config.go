@@ -22,15 +22,15 @@ type environment struct {
 	SlackURL    string `envconfig:"SLACK_API_URL" desc:"another Web API, for tests; Slack's when empty"`
 	Policy      string `envconfig:"BREAKGLASS_POLICY" default:"policy.yaml" desc:"the policy file"`
 	Store       string `envconfig:"BREAKGLASS_STORE" default:"bolt:breakglass.db" desc:"bolt:PATH (dynamodb:TABLE is not built yet)"`
-	Archive     string `envconfig:"BREAKGLASS_ARCHIVE" desc:"s3://BUCKET/PREFIX or file:PATH; from the policy, else file:archive (not built yet)"`
-	Key         string `envconfig:"BREAKGLASS_KEY" desc:"key that signs checkpoints; beside the store when empty (not built yet)"`
+	Archive     string `envconfig:"BREAKGLASS_ARCHIVE" desc:"s3://BUCKET/PREFIX or file:PATH; from the policy, else file:archive"`
+	Key         string `envconfig:"BREAKGLASS_KEY" desc:"key that signs checkpoints: file:PATH, secretsmanager:NAME or kms:KEY; a file beside the store when empty"`
 	Mail        string `envconfig:"BREAKGLASS_MAIL" default:"ses" desc:"ses, smtp://host:port or none"`
 	Events      string `envconfig:"BREAKGLASS_EVENTS" desc:"URL of the SQS queue that EventBridge fills (not built yet)"`
 	Listen      string `envconfig:"BREAKGLASS_LISTEN" default:"127.0.0.1:9464" desc:"address of /livez, /readyz and /metrics; empty: none"`
 	LogLevel    string `envconfig:"BREAKGLASS_LOG" default:"info" desc:"debug, info, warn or error; JSON unless on a terminal"`
 	Sweep       string `envconfig:"BREAKGLASS_SWEEP" default:"@every 5s" desc:"cron spec of the sweep for due work"`
 	MemberRole  string `envconfig:"BREAKGLASS_MEMBER_ROLE" default:"breakglass-bot-member" desc:"role assumed in each account; empty: the bot's own credentials"`
-	OwnerRole   string `envconfig:"BREAKGLASS_OWNER_ROLE" desc:"role in the account that owns Identity Center, for portal events (not built yet)"`
+	OwnerRole   string `envconfig:"BREAKGLASS_OWNER_ROLE" desc:"role in the account that owns Identity Center, for portal events; empty: the bot's own credentials"`
 	DeadmanRole string `envconfig:"BREAKGLASS_DEADMAN_ROLE" desc:"ARN of the role the dead man's schedules act by; empty: no schedules, said loudly"`
 	Guard       string `envconfig:"BREAKGLASS_GUARD" default:"BreakGlassGuard" desc:"prefix of the guard policies; empty: none, said loudly"`
 }

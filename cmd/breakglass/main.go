@@ -86,6 +86,7 @@ Run it:                                 breakglass serve --init   (the first tim
 	root.AddCommand(
 		serveCommand(), sandboxCommand(), checkCommand(), policyCommand(),
 		sessionsCommand(), endCommand(), lockdownCommand(), forceCloseCommand(),
+		reportCommand(), auditCommand(),
 		configCommand(), manifestCommand(), storeCommand(), versionCommand(),
 	)
 	return root

@@ -56,12 +56,15 @@ func newProgram(ctx context.Context, s setting, db *store.DB, pol *policy.Policy
 	p.knownNames()
 	access := aws.NewAccess(p.idc, p.aws.Memberships(), p.aws.Roles())
 	engine := workflows.Config{
-		DB: db, Policy: p.pol.Load, Directory: p.dir, Assigner: access, Trail: p.aws.Trail(), Shells: p.aws.Shells(), Inventory: p.aws.Inventory(),
+		DB: db, Policy: p.pol.Load, Directory: p.dir, Assigner: access, Shells: p.aws.Shells(), Inventory: p.aws.Inventory(),
 		People: &p.side, Speaker: &p.side, Now: s.now, Elsewhere: p.aws.ServerTime, Log: s.log, Registry: s.registry, Sweep: s.env.Sweep, ByHand: access.ByHand,
 		DeadMan: p.aws.DeadMan(), NoSchedules: s.env.DeadmanRole == "", // those that were made before they were switched off are removed all the same
 	}
 	if s.env.Guard != "" { // an interface that holds a nil pointer is not nil
 		engine.Guards = p.aws.Guards()
+	}
+	if err := p.evidence(&engine, pol); err != nil {
+		return nil, err
 	}
 	p.engine = workflows.New(engine)
 	return p, nil
@@ -172,7 +175,7 @@ func (p *program) started(policyText []byte) error {
 	if err := p.db.Log(by, store.EventStarted, map[string]string{"version": version(), "policy": pol.Hash}); err != nil {
 		return fmt.Errorf("write to the store: %w", err)
 	}
-	return p.announcePolicy(by, pol, policyText)
+	return errors.Join(p.announcePolicy(by, pol, policyText), p.engine.KeepPolicy())
 }
 
 // warm reads ahead what every request needs, so that the first one does not wait for it. Failing is no fault: it is asked again when needed.

@@ -51,7 +51,7 @@ func alone(env environment, path string, c command) (answer, error) {
 	}
 	defer db.Close()
 	pol := &policy.Policy{}
-	if c.Do == "force-close" { // the time of the report is the policy's
+	if c.Do == "force-close" || c.Do == "report" { // the time of the report, and of a month, is the policy's
 		if pol, _, err = readPolicy(env.Policy); err != nil {
 			return answer{}, err
 		}

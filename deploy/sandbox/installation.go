@@ -146,11 +146,11 @@ func (w *World) setARNs() []string {
 // memberPolicy is what the bot may do in an account.
 func memberPolicy(account string) string {
 	policies := []string{"arn:aws:iam::" + account + ":policy/" + GuardPrefix + "-*", "arn:aws:iam::" + account + ":policy/" + Fence}
-	return document(
+	return document(append(shellStatements(account),
 		allow(`"cloudtrail:LookupEvents","ssm:DescribeSessions"`),
 		allowOn(`"ssm:TerminateSession"`, "arn:aws:ssm:*:"+account+":session/*"),
 		allowOn(`"iam:GetPolicy","iam:CreatePolicyVersion","iam:DeletePolicyVersion","iam:ListPolicyVersions","iam:GetPolicyVersion"`, policies...),
-		allowOn(`"iam:GetRole","iam:UpdateAssumeRolePolicy","iam:PutRolePolicy","iam:GetRolePolicy","iam:DeleteRolePolicy"`, roleARN(account, "BreakGlass*")))
+		allowOn(`"iam:GetRole","iam:UpdateAssumeRolePolicy","iam:PutRolePolicy","iam:GetRolePolicy","iam:DeleteRolePolicy"`, roleARN(account, "BreakGlass*")))...)
 }
 
 // RestrictBot holds the bot's own user to the least that it needs, in place of being allowed everything.
@@ -177,10 +177,13 @@ func (w *World) RestrictBot() {
 			allow(`"scheduler:ListSchedules"`),
 			`{"Effect":"Allow","Action":"iam:PassRole","Resource":"`+DeadManRole+`","Condition":{"StringEquals":{"iam:PassedToService":"scheduler.amazonaws.com"}}}`,
 			allowOn(`"iam:GetRole"`, DeadManRole)),
+		"archive": document(keeperStatements()...),
+		"trail":   document(readerStatements()...),
+		"signing": document(signerStatements()...),
 		"elsewhere": document(
-			allowOn(`"sts:AssumeRole"`, "arn:aws:iam::*:role/"+MemberRole, "arn:aws:iam::*:role/"+CanaryRole),
+			allowOn(`"sts:AssumeRole"`, "arn:aws:iam::*:role/"+MemberRole, "arn:aws:iam::*:role/"+CanaryRole, roleARN(Management, PortalReader)),
 			allow(`"ses:SendEmail","ses:GetAccount","ses:GetEmailIdentity","sqs:ReceiveMessage","sqs:DeleteMessage","sqs:ChangeMessageVisibility","sqs:GetQueueAttributes","sqs:GetQueueUrl",`+
-				`"s3:PutObject","s3:GetObject","s3:ListBucket","s3:PutObjectRetention","s3:PutObjectLegalHold","ssm:GetParameter","secretsmanager:GetSecretValue"`)),
+				`"ssm:GetParameter","secretsmanager:GetSecretValue"`)),
 	})
 }
 

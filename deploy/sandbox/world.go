@@ -72,6 +72,7 @@ func Forge(now func() time.Time, slack slacktwin.Config, aws awstwin.Config) *Wo
 	w.channels()
 	w.sets()
 	w.install()
+	w.evidence()
 	return w
 }
 

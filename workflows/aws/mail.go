@@ -20,7 +20,7 @@ import (
 	"breakglass/store"
 )
 
-// Mailer sends plain text by SES, by SMTP, or not at all.
+// Mailer sends mail by SES, by SMTP, or not at all.
 type Mailer struct {
 	c    *Connection
 	from string
@@ -75,8 +75,8 @@ func parseSMTP(s string) (*smtpServer, error) {
 	return srv, nil
 }
 
-// Send sends one message to all its recipients. A *store.Refusal means that sending it again will not help: the sender is not
-// verified, the account may not send, an address is no address.
+// Send sends one message to all its recipients: text alone, or text and HTML with its pictures. A *store.Refusal means that sending it again will
+// not help: the sender is not verified, the account may not send, an address is no address, it is too large.
 func (m *Mailer) Send(ctx context.Context, msg store.Mail) error {
 	for _, to := range msg.To {
 		if _, err := mail.ParseAddress(to); err != nil {
@@ -100,9 +100,12 @@ func (m *Mailer) Send(ctx context.Context, msg store.Mail) error {
 // somebody reads it twice rather than nobody.
 func (m *Mailer) bySES(ctx context.Context, msg store.Mail) error {
 	for to := range slices.Chunk(msg.To, recipients) {
-		in := &sesv2.SendEmailInput{FromEmailAddress: &m.from, Destination: &types.Destination{ToAddresses: to},
-			Content: &types.EmailContent{Simple: &types.Message{Subject: utf8(msg.Subject), Body: &types.Body{Text: utf8(msg.Text)}}}}
-		_, err := call(ctx, m.c, m.c.mailCalls, "SendEmail", writing, func(ctx context.Context) (*sesv2.SendEmailOutput, error) {
+		content, err := m.contentOf(msg, to)
+		if err != nil {
+			return err
+		}
+		in := &sesv2.SendEmailInput{FromEmailAddress: &m.from, Destination: &types.Destination{ToAddresses: to}, Content: content}
+		_, err = call(ctx, m.c, m.c.mailCalls, "SendEmail", writing, func(ctx context.Context) (*sesv2.SendEmailOutput, error) {
 			return m.ses.SendEmail(ctx, in)
 		})
 		var api smithy.APIError
@@ -114,6 +117,19 @@ func (m *Mailer) bySES(ctx context.Context, msg store.Mail) error {
 		}
 	}
 	return nil
+}
+
+// contentOf leaves text alone to SES, which needs no more than ses:SendEmail for it: what is urgent is sent so. HTML is composed here, as it is
+// for SMTP, so that it looks the same whichever way it goes; for that SES asks for ses:SendRawEmail as well.
+func (m *Mailer) contentOf(msg store.Mail, to []string) (*types.EmailContent, error) {
+	if msg.HTML == "" {
+		return &types.EmailContent{Simple: &types.Message{Subject: utf8(msg.Subject), Body: &types.Body{Text: utf8(msg.Text)}}}, nil
+	}
+	_, raw, err := m.compose(msg, to)
+	if err != nil {
+		return nil, fmt.Errorf("sending mail: %w", err)
+	}
+	return &types.EmailContent{Raw: &types.RawMessage{Data: raw}}, nil
 }
 
 // sesRefusals are SES's answers that last (API reference of SendEmail).
@@ -130,21 +146,13 @@ func utf8(s string) *types.Content {
 // bySMTP makes a connection for each message: they are a few a day. TLS is used where the server offers it, and insisted on where a
 // password is sent.
 func (m *Mailer) bySMTP(ctx context.Context, msg store.Mail) error {
-	out := gomail.NewMsg()
-	if err := errors.Join(out.From(m.from), out.To(msg.To...)); err != nil {
-		return fmt.Errorf("sending mail: %w", &store.Refusal{Code: "BadAddress", Message: err.Error()})
-	}
-	out.Subject(msg.Subject)
-	out.SetDateWithValue(m.c.now())
-	out.SetBodyString(gomail.TypeTextPlain, msg.Text)
-	opts := []gomail.Option{gomail.WithPort(m.smtp.port), gomail.WithTLSPolicy(gomail.TLSOpportunistic), gomail.WithTimeout(mailTimeout)}
-	if m.smtp.user != "" {
-		opts = append(opts, gomail.WithTLSPolicy(gomail.TLSMandatory), gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover),
-			gomail.WithUsername(m.smtp.user), gomail.WithPassword(m.smtp.password))
-	}
-	client, err := gomail.NewClient(m.smtp.host, opts...)
+	out, _, err := m.compose(msg, msg.To)
 	if err != nil {
-		return fmt.Errorf("preparing to send mail: %w", err)
+		return fmt.Errorf("sending mail: %w", err)
+	}
+	client, err := m.smtp.client()
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, mailTimeout)
 	defer cancel()
@@ -161,7 +169,22 @@ func (m *Mailer) bySMTP(ctx context.Context, msg store.Mail) error {
 		return fmt.Errorf("sending mail: %w", &store.Refusal{Code: strconv.Itoa(se.ErrorCode()), Message: clean(se.Error(), 500)})
 	}
 	if err != nil {
-		return fmt.Errorf("sending mail by %s: %w", net.JoinHostPort(m.smtp.host, strconv.Itoa(m.smtp.port)), err)
+		return fmt.Errorf("sending mail by %s: %w", m.smtp, err)
 	}
 	return nil
 }
+
+func (s *smtpServer) client() (*gomail.Client, error) {
+	opts := []gomail.Option{gomail.WithPort(s.port), gomail.WithTLSPolicy(gomail.TLSOpportunistic), gomail.WithTimeout(mailTimeout)}
+	if s.user != "" {
+		opts = append(opts, gomail.WithTLSPolicy(gomail.TLSMandatory), gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover),
+			gomail.WithUsername(s.user), gomail.WithPassword(s.password))
+	}
+	client, err := gomail.NewClient(s.host, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("preparing to send mail: %w", err)
+	}
+	return client, nil
+}
+
+func (s *smtpServer) String() string { return net.JoinHostPort(s.host, strconv.Itoa(s.port)) }

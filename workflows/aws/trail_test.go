@@ -28,11 +28,80 @@ func (w *world) trusting(accounts ...string) {
 	}
 }
 
+// read is a whole reading of the account, without the access portal.
 func (w *world) read(t *testing.T, q store.Query) (records []store.Record, sources []store.Source) {
 	t.Helper()
-	sources = w.conn.Trail().Read(t.Context(), q, func(r store.Record) { records = append(records, r) })
-	slices.SortFunc(records, func(a, b store.Record) int { return a.At.Compare(b.At) })
-	return records, sources
+	var k kept
+	all := w.conn.Trail().Collect(t.Context(), q, store.Resume{}, k.each, k.mark)
+	for _, s := range all {
+		if s.Region != portalName {
+			sources = append(sources, s)
+		}
+	}
+	return k.records(t, false), sources
+}
+
+// kept is what a reading handed over, in the order in which it came.
+type kept struct {
+	lines []line
+	fails func(n int) error // of the nth line, from 1
+}
+
+// line is an event with its source, or a mark.
+type line struct {
+	source string
+	record store.Record
+	mark   *store.Mark
+}
+
+func (k *kept) keep(l line) error {
+	if k.fails != nil {
+		if err := k.fails(len(k.lines) + 1); err != nil {
+			return err
+		}
+	}
+	k.lines = append(k.lines, l)
+	return nil
+}
+
+func (k *kept) each(source string, r store.Record) error {
+	return k.keep(line{source: source, record: r})
+}
+func (k *kept) mark(m store.Mark) error { return k.keep(line{mark: &m}) }
+
+// progress is what the engine makes of what was kept.
+func (k *kept) progress() store.Resume {
+	p := store.Resume{Given: map[string]int{}}
+	ids, marks := map[string]bool{}, map[string]store.Mark{}
+	for _, l := range k.lines {
+		if l.mark != nil {
+			marks[l.mark.Of] = *l.mark
+			continue
+		}
+		p.Given[l.source]++
+		ids[l.record.ID] = true
+	}
+	for _, m := range marks {
+		p.Marks = append(p.Marks, m)
+	}
+	p.Has = func(id string) bool { return ids[id] }
+	return p
+}
+
+// records are the events of the access portal or those of the account, oldest first.
+func (k *kept) records(t *testing.T, portal bool) (all []store.Record) {
+	t.Helper()
+	for _, l := range k.lines {
+		if l.mark != nil || l.record.Portal != portal {
+			continue
+		}
+		if !json.Valid(l.record.Raw) || strings.HasSuffix(l.source, "/"+portalName) != portal {
+			t.Errorf("%s: %s", l.source, l.record.Raw)
+		}
+		all = append(all, l.record)
+	}
+	slices.SortStableFunc(all, func(a, b store.Record) int { return a.At.Compare(b.At) })
+	return all
 }
 
 func actions(rs []store.Record) (names []string) {
@@ -279,7 +348,8 @@ func TestInterruptedReading(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		begun := time.Now()
-		sources := w.conn.Trail().Read(ctx, w.query(begun, begun), func(store.Record) {})
+		var k kept
+		sources := w.conn.Trail().Collect(ctx, w.query(begun, begun), store.Resume{}, k.each, k.mark)
 		for _, s := range sources {
 			if s.Region == "" || s.Error == "" {
 				t.Errorf("%+v", s)

@@ -42,12 +42,25 @@ type trailEvent struct {
 			} `json:"attributes"`
 		} `json:"sessionContext"`
 	} `json:"userIdentity"`
+	Resources           json.RawMessage `json:"resources"`
 	RequestParameters   json.RawMessage `json:"requestParameters"`
-	ServiceEventDetails struct {
+	ServiceEventDetails portalDetails   `json:"serviceEventDetails"`
+	Recipient           string          `json:"recipientAccountId"`
+}
+
+// portalDetails is what the access portal says of itself. Services write into this field what they like, so that what it is not does no harm to the event.
+type portalDetails struct{ RoleName, AccountID string }
+
+// UnmarshalJSON never fails.
+func (d *portalDetails) UnmarshalJSON(b []byte) error {
+	var in struct {
 		RoleName  string `json:"role_name"`
 		AccountID string `json:"account_id"`
-	} `json:"serviceEventDetails"`
-	Recipient string `json:"recipientAccountId"`
+	}
+	if json.Unmarshal(b, &in) == nil {
+		*d = portalDetails{in.RoleName, in.AccountID}
+	}
+	return nil
 }
 
 // parse reads the event itself. What LookupEvents says beside it is a summary of the same, without the identity.
@@ -65,6 +78,14 @@ func parse(raw types.Event) (*trailEvent, error) {
 	return &e, nil
 }
 
+// of says whether an event is the session's, and whether it is of the access portal, which is another account's.
+func (e *trailEvent) of(q store.Query) (mine, portal bool) {
+	if e.ofPortal(q) {
+		return true, true
+	}
+	return e.belongs(q), false
+}
+
 // belongs says whether an event is the session's: this person, this permission set, this account, and in time.
 //
 // Who it is: onBehalfOf.userId where the event has one, which all calls through Identity Center have had since 2024; it names
@@ -73,6 +94,9 @@ func parse(raw types.Event) (*trailEvent, error) {
 func (e *trailEvent) belongs(q store.Query) bool {
 	if e.Recipient != "" && e.Recipient != q.Account.ID {
 		return false
+	}
+	if q.Role != "" && e.begins(q) {
+		return e.inTime(q)
 	}
 	if id := e.UserIdentity.OnBehalfOf.UserID; id != "" {
 		if id != q.UserID {
@@ -105,7 +129,23 @@ func (e *trailEvent) ofRole(role, account string) bool {
 	if len(parts) != 6 || parts[2] != "iam" || parts[4] != account {
 		return false
 	}
-	return parts[5][strings.LastIndexByte(parts[5], '/')+1:] == role
+	return roleName(parts[5]) == roleName(role)
+}
+
+// begins says whether an IAM user assumes the role for the request, or was refused it.
+func (e *trailEvent) begins(q store.Query) bool {
+	if e.EventSource != "sts.amazonaws.com" || e.EventName != "AssumeRole" || q.Request == "" {
+		return false
+	}
+	var p struct {
+		RoleARN     string `json:"roleArn"`
+		SessionName string `json:"roleSessionName"`
+	}
+	if json.Unmarshal(e.RequestParameters, &p) != nil || p.SessionName != string(q.Request) {
+		return false
+	}
+	parts := strings.SplitN(p.RoleARN, ":", 6)
+	return len(parts) == 6 && parts[4] == q.Account.ID && roleName(parts[5]) == roleName(q.Role)
 }
 
 // session is the name of the role session.
@@ -175,7 +215,7 @@ const (
 )
 
 // record is what of an event is kept: enough to say what was done, nothing that was typed into it but the names of things.
-func (e *trailEvent) record(raw types.Event) store.Record {
+func (e *trailEvent) record(raw types.Event, portal bool) store.Record {
 	service := strings.TrimSuffix(e.EventSource, ".amazonaws.com")
 	id := e.EventID
 	if id == "" {
@@ -185,6 +225,7 @@ func (e *trailEvent) record(raw types.Event) store.Record {
 		ID: clean(id, maxField), At: e.EventTime.UTC(), Service: clean(service, maxField), Action: clean(e.EventName, maxField),
 		Region: clean(e.AWSRegion, maxField), ReadOnly: e.readOnly(raw, service), Resource: e.resource(raw),
 		Error: clean(e.ErrorCode, maxField), Address: clean(e.SourceIP, maxField), Agent: clean(e.UserAgent, maxResource),
+		Portal: portal, Raw: json.RawMessage(sdk.ToString(raw.CloudTrailEvent)),
 	}
 }
 
@@ -192,7 +233,7 @@ func (e *trailEvent) record(raw types.Event) store.Record {
 // account, though CloudTrail says that it is no reading.
 func (e *trailEvent) readOnly(raw types.Event, service string) bool {
 	switch {
-	case service == "signin":
+	case service == "signin", service == "sso" && slices.Contains(portalActions, e.EventName):
 		return true
 	case e.ReadOnly != nil:
 		return *e.ReadOnly
@@ -207,7 +248,7 @@ func (e *trailEvent) readOnly(raw types.Event, service string) bool {
 	return false
 }
 
-// resource is what it was done to: CloudTrail's own list of resources, else what the request names.
+// resource is what it was done to: CloudTrail's own list of resources, else what the request names, else the permission set that the access portal names.
 func (e *trailEvent) resource(raw types.Event) string {
 	var names []string
 	for _, r := range raw.Resources {
@@ -215,8 +256,14 @@ func (e *trailEvent) resource(raw types.Event) string {
 			names = append(names, n)
 		}
 	}
+	if len(raw.Resources) == 0 {
+		names = e.listed()
+	}
 	if len(names) == 0 {
 		names = requested(e.RequestParameters)
+	}
+	if len(names) == 0 && e.ServiceEventDetails.RoleName != "" {
+		names = []string{e.ServiceEventDetails.RoleName}
 	}
 	switch {
 	case len(names) == 0:
@@ -225,6 +272,22 @@ func (e *trailEvent) resource(raw types.Event) string {
 		return clean(fmt.Sprintf("%s and %d more", names[0], len(names)-1), maxResource)
 	}
 	return clean(strings.Join(names, ", "), maxResource)
+}
+
+// listed are the resources in the event itself, which is all there is where it comes from a trail.
+func (e *trailEvent) listed() (names []string) {
+	var list []struct {
+		ARN string `json:"ARN"`
+	}
+	if len(e.Resources) == 0 || json.Unmarshal(e.Resources, &list) != nil {
+		return nil
+	}
+	for _, r := range list {
+		if r.ARN != "" && !slices.Contains(names, r.ARN) {
+			names = append(names, r.ARN)
+		}
+	}
+	return names
 }
 
 // telling are parameters that name what a request is about, the most telling first. Services write them as they like.

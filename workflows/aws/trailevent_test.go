@@ -62,16 +62,19 @@ func TestWhoseEventItIs(t *testing.T) {
 	}
 }
 
+// eventOf is an event as a place hands it over.
+func eventOf(text string) types.Event { return types.Event{CloudTrailEvent: &text} }
+
 func TestEventsThatAreNone(t *testing.T) {
 	for _, s := range []string{"", "{", "[]", `"x"`, `{"eventName":7}`, `{}`, `{"eventName":"X","eventTime":"yesterday"}`} {
 		if _, err := parse(types.Event{CloudTrailEvent: &s}); err == nil {
 			t.Errorf("%q was taken for an event", s)
 		}
 	}
-	if got := troubles(nil, time.Time{}, 3); got != "3 events could not be understood" {
+	if got := troubles(t.Context(), nil, "", time.Time{}, 3); got != "3 events could not be understood" {
 		t.Error(got)
 	}
-	if got := troubles(errors.New("x"), time.Time{}, 1); !strings.Contains(got, "; 1 event could") {
+	if got := troubles(t.Context(), errors.New("x"), "", time.Time{}, 1); !strings.Contains(got, "; 1 event could") {
 		t.Error(got)
 	}
 }
@@ -109,7 +112,7 @@ func TestWhatAnEventSays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := e.record(raw); got.Resource != c.want.Resource || got.ReadOnly != c.want.ReadOnly || len(got.Resource) > maxResource {
+		if got := e.record(raw, false); got.Resource != c.want.Resource || got.ReadOnly != c.want.ReadOnly || len(got.Resource) > maxResource {
 			t.Errorf("%s: %q, read %v", name, got.Resource, got.ReadOnly)
 		}
 	}
@@ -124,7 +127,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		e.belongs(store.Query{})
-		r := e.record(raw)
+		r := e.record(raw, false)
 		for _, v := range []string{r.ID, r.Service, r.Action, r.Region, r.Resource, r.Error, r.Address, r.Agent} {
 			if len(v) > maxResource || strings.ContainsAny(v, "\n\r\x00\x1b\u2028") {
 				t.Errorf("%q", v)

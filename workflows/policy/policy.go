@@ -19,6 +19,7 @@ const Manager = "manager"
 // of goroutines may ask it. The yaml tags are the keys of the file, by which Diff names what changed.
 type Policy struct {
 	Hash           string            `yaml:"-"` // SHA-256 of the file's bytes, in hex
+	Text           []byte            `yaml:"-"` // those bytes
 	IdentityCenter IdentityCenter    `yaml:"identity_center"`
 	Channels       Channels          `yaml:"channels"`
 	Timezone       *time.Location    `yaml:"timezone"` // for calendars; UTC when the file says nothing

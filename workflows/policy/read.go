@@ -16,7 +16,7 @@ func Parse(name string, data []byte) (*Policy, error) {
 	sum := sha256.Sum256(data)
 	r := &reader{file: name, effort: 100_000, forms: newForms(), broken: map[string]bool{}, known: map[string]bool{},
 		reserved: map[string]string{}, guards: map[string]Scenario{}, granted: map[Grant]string{},
-		policy: &Policy{Hash: hex.EncodeToString(sum[:])}}
+		policy: &Policy{Hash: hex.EncodeToString(sum[:]), Text: data}}
 	if root := r.document(data); root != nil {
 		r.root(root)
 	}

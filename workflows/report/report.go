@@ -1,13 +1,13 @@
-// Package report goes from evidence to what is said of a session: it takes the events of CloudTrail one by one and makes of
-// them a store.Reading, small enough to be kept in a record and read by a person.
+// Package report goes from evidence to words and pictures. Gather takes the events of CloudTrail one by one and makes of them a
+// store.Reading, small enough to be kept in a record and read by a person. A Case is one session, with its readings and its lines of the
+// log, and is written as a mail, as a page, as plain text, as JSON and as a timeline. A Review is the same for a month of sessions.
 //
-// It must not know where events come from, nor how a reading is shown. It asks nobody anything, has no clock, and what it holds is
-// bounded whatever a session did.
+// It must not know where events come from or where a report goes. It asks nobody anything, has no clock, and what it holds is bounded
+// whatever a session did; the same case gives the same bytes. It knows no Slack: what is said in a thread is made in handlers.
 package report
 
 import (
 	"cmp"
-	"container/heap"
 	"net/netip"
 	"slices"
 	"strings"
@@ -24,23 +24,58 @@ const (
 	fewReads      = 3    // and of one kind of read
 	mostHosts     = 1000 // different addresses that are counted
 	mostAddresses = 20   // that are said
+	mostThings    = 1000 // different tables and other things that are remembered
+	mostKindsSeen = 200  // different service, action, Region and error in the access portal
 )
+
+// Tolerance is how far outside a session's time an event may lie and still count as inside: the clocks of AWS's services are not the bot's,
+// and CloudTrail's times are whole seconds.
+const Tolerance = time.Minute
 
 // Gather accumulates the events of one reading. Its zero value is not usable; call NewGather.
 type Gather struct {
 	known  map[string]struct{} // ids that earlier readings had
 	closed time.Time           // reads up to this were told earlier, though their ids were not kept
-	kinds  map[kind]*variety
-	hosts  map[netip.Addr]int
+	hosts  map[netip.Addr]*host
+	things things
 	seen   remembered
 
-	events, writes, reads, refused, uncounted int
+	begun, ended time.Time // the session's time; zero where nobody said it
+	sensitive    []pattern // besides the built-in list
+
+	account, portal              pile // what was done, by kind
+	events, writes, reads        int
+	refused                      int
+	grave, outside, outsideLogin int
+}
+
+// pile is what was done in one place.
+type pile struct {
+	kinds     map[kind]*variety
+	most      int // different kinds that are kept apart
+	events    int
+	uncounted int // events of kinds beyond those
+}
+
+// Option is something a gathering is told besides the events.
+type Option func(*Gather)
+
+// Session says when the access was granted and when it was gone. What was done before or after, by more than Tolerance, is marked as
+// outside. A zero time leaves that side open.
+func Session(granted, gone time.Time) Option {
+	return func(g *Gather) { g.begun, g.ended = granted, gone }
+}
+
+// Sensitive adds actions to the built-in list of those that are always looked at, written as the policy does: EC2:TerminateInstances.
+// A star at the end stands for any rest, a star for the service for any service; case does not matter. What cannot be read so is passed over.
+func Sensitive(actions ...string) Option {
+	return func(g *Gather) { g.sensitive = append(g.sensitive, patterns(actions)...) }
 }
 
 // kind is what events are grouped by.
 type kind struct {
 	service, action, region, err string
-	write                        bool
+	write, sensitive, outside    bool
 }
 
 // variety is one kind with its resources, as long as they are few.
@@ -67,8 +102,12 @@ func (t *tally) add(at time.Time) {
 
 // NewGather begins a reading. Events that the earlier readings of the same session had are passed over, so that a later
 // reading holds what came late and nothing else.
-func NewGather(earlier []store.Reading) *Gather {
-	g := &Gather{known: map[string]struct{}{}, kinds: map[kind]*variety{}, hosts: map[netip.Addr]int{}}
+func NewGather(earlier []store.Reading, options ...Option) *Gather {
+	g := &Gather{known: map[string]struct{}{}, hosts: map[netip.Addr]*host{},
+		account: pile{kinds: map[kind]*variety{}, most: mostKinds}, portal: pile{kinds: map[kind]*variety{}, most: mostKindsSeen}}
+	for _, o := range options {
+		o(g)
+	}
 	for _, r := range earlier {
 		for _, id := range r.Seen {
 			if t, ok := isMark(id); ok {
@@ -83,14 +122,22 @@ func NewGather(earlier []store.Reading) *Gather {
 	return g
 }
 
-// Add takes one event. Events come in any order, each once.
+// Add takes one event. Events come in any order, each once. What r.Raw holds is looked at and not kept.
 func (g *Gather) Add(r store.Record) {
-	plain := r.ReadOnly && r.Error == ""
+	// Only reads of the account come in floods. Events of the portal are few, and each tells when somebody took credentials.
+	plain := r.ReadOnly && r.Error == "" && !r.Portal
 	if _, ok := g.known[r.ID]; ok || plain && !r.At.After(g.closed) {
 		return
 	}
-	g.events++
 	g.seen.add(stamp{r.ID, r.At, plain})
+	g.visit(r)
+	k := kind{service: r.Service, action: r.Action, region: r.Region, err: r.Error, write: !r.ReadOnly, outside: g.away(r.At)}
+	if r.Portal {
+		g.portalEvent(k, r)
+		return
+	}
+	k.sensitive = g.watched(r)
+	g.events++
 	switch {
 	case r.Error != "":
 		g.refused++
@@ -98,26 +145,43 @@ func (g *Gather) Add(r store.Record) {
 		g.reads++
 	default:
 		g.writes++
+		g.things.add(r)
 	}
-	if a, err := netip.ParseAddr(r.Address); err == nil { // AWS puts a service's name here for calls that it makes itself
-		if _, ok := g.hosts[a]; ok || len(g.hosts) < mostHosts {
-			g.hosts[a]++
-		}
+	if k.sensitive {
+		g.grave++
 	}
-	g.group(r)
+	if k.outside {
+		g.outside++
+	}
+	g.account.add(k, r)
 }
 
-// group counts an event under its kind and, as long as there are few, under what it was done to.
-func (g *Gather) group(r store.Record) {
-	k := kind{r.Service, r.Action, r.Region, r.Error, !r.ReadOnly}
-	s := g.kinds[k]
+// portalEvent counts what was done in the access portal. Signing in to it and looking around there is everybody's right at any time; only
+// taking credentials or opening the console can be outside a session's time.
+func (g *Gather) portalEvent(k kind, r store.Record) {
+	k.write = false
+	if k.outside = k.outside && (r.Action == "GetRoleCredentials" || r.Action == "Federate"); k.outside {
+		g.outsideLogin++
+	}
+	g.portal.add(k, r)
+}
+
+// away says whether a time lies outside the session.
+func (g *Gather) away(at time.Time) bool {
+	return !g.begun.IsZero() && at.Before(g.begun.Add(-Tolerance)) || !g.ended.IsZero() && at.After(g.ended.Add(Tolerance))
+}
+
+// add counts an event under its kind and, as long as there are few, under what it was done to.
+func (p *pile) add(k kind, r store.Record) {
+	p.events++
+	s := p.kinds[k]
 	if s == nil {
-		if len(g.kinds) >= mostKinds {
-			g.uncounted++
+		if len(p.kinds) >= p.most {
+			p.uncounted++
 			return
 		}
 		s = &variety{resources: map[string]*tally{}}
-		g.kinds[k] = s
+		p.kinds[k] = s
 	}
 	s.add(r.At)
 	if s.resources == nil {
@@ -145,21 +209,33 @@ func (g *Gather) group(r store.Record) {
 // it would have been. LeftOut is the number of calls that no deed counts.
 func (g *Gather) Reading(at, from, to time.Time, sources []store.Source) store.Reading {
 	r := store.Reading{At: at, From: from, To: to, Sources: sources, Events: g.events, Writes: g.writes, Reads: g.reads,
-		Refused: g.refused, Deeds: g.deeds(), LeftOut: g.uncounted, Addresses: g.addresses(), Seen: g.seen.ids()}
-	if len(r.Deeds) > store.MostDeeds {
-		for _, d := range r.Deeds[store.MostDeeds:] {
-			r.LeftOut += d.Count
-		}
-		r.Deeds = slices.Clip(r.Deeds[:store.MostDeeds])
-	}
+		Refused: g.refused, Seen: g.seen.ids(), PortalEvents: g.portal.events,
+		Sensitive: g.grave, Outside: g.outside, OutsidePortal: g.outsideLogin}
+	r.Deeds, r.LeftOut = g.account.first(store.MostDeeds)
+	r.Portal, r.PortalLeftOut = g.portal.first(store.MostPortal)
+	r.Addresses, r.Hosts = g.addresses()
+	r.Tables, r.Changed, r.MoreNames = g.things.names()
 	return r
 }
 
+// first are the deeds that matter most, at most n, and the number of events that they do not count.
+func (p *pile) first(n int) (deeds []store.Deed, leftOut int) {
+	all := p.deeds()
+	leftOut = p.uncounted
+	if len(all) > n {
+		for _, d := range all[n:] {
+			leftOut += d.Count
+		}
+		all = slices.Clip(all[:n])
+	}
+	return all, leftOut
+}
+
 // deeds are all of them, the most important first: what is cut off at the end matters least.
-func (g *Gather) deeds() []store.Deed {
+func (p *pile) deeds() []store.Deed {
 	var all []store.Deed
-	for k, s := range g.kinds {
-		d := store.Deed{Service: k.service, Action: k.action, Region: k.region, Error: k.err, Write: k.write}
+	for k, s := range p.kinds {
+		d := store.Deed{Service: k.service, Action: k.action, Region: k.region, Error: k.err, Write: k.write, Sensitive: k.sensitive, Outside: k.outside}
 		if s.resources == nil {
 			all = append(all, s.tally.deed(d))
 			continue
@@ -171,30 +247,45 @@ func (g *Gather) deeds() []store.Deed {
 	}
 	slices.SortFunc(all, func(a, b store.Deed) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), a.First.Compare(b.First), cmp.Compare(a.Service, b.Service),
-			cmp.Compare(a.Action, b.Action), cmp.Compare(a.Region, b.Region), cmp.Compare(a.Resource, b.Resource), cmp.Compare(a.Error, b.Error))
+			cmp.Compare(a.Action, b.Action), cmp.Compare(a.Region, b.Region), cmp.Compare(a.Resource, b.Resource), cmp.Compare(a.Error, b.Error),
+			order(a.Sensitive, b.Sensitive), order(a.Outside, b.Outside))
 	})
 	return all
 }
 
 func (t *tally) deed(d store.Deed) store.Deed {
-	d.Count, d.First, d.Last = t.count, t.first, t.last
+	d.Count, d.First, d.Last = t.count, store.Moment(t.first), store.Moment(t.last)
 	return d
 }
 
-// rank puts writes before reads. Among the writes those come first that take away or that open doors, then all others, then what was
-// refused; among the reads the refused ones, since they show what somebody tried.
+// order puts what is marked first.
+func order(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
+}
+
+// rank puts writes before reads. Among the writes those come first that take away, that open doors, or that were made outside the session's
+// time, then all others, then what was refused; among the reads those of secrets and outside the time, then the refused ones, since they
+// show what somebody tried.
 func rank(d store.Deed) int {
 	switch {
-	case d.Write && d.Error == "" && grave(d):
+	case d.Write && d.Error == "" && (d.Sensitive || d.Outside || grave(d)):
 		return 0
 	case d.Write && d.Error == "":
 		return 1
 	case d.Write:
 		return 2
-	case d.Error != "":
+	case d.Error == "" && (d.Sensitive || d.Outside):
 		return 3
+	case d.Error != "":
+		return 4
 	}
-	return 4
+	return 5
 }
 
 // grave says whether an action destroys, stops, or changes who may do what.
@@ -209,100 +300,4 @@ func grave(d store.Deed) bool {
 		}
 	}
 	return strings.Contains(d.Action, "Policy")
-}
-
-// addresses are those that were used most, most used first.
-func (g *Gather) addresses() []string {
-	all := make([]netip.Addr, 0, len(g.hosts))
-	for a := range g.hosts {
-		all = append(all, a)
-	}
-	slices.SortFunc(all, func(a, b netip.Addr) int { return cmp.Or(cmp.Compare(g.hosts[b], g.hosts[a]), a.Compare(b)) })
-	var said []string
-	for _, a := range all[:min(len(all), mostAddresses)] {
-		said = append(said, a.String())
-	}
-	return said
-}
-
-// remembered keeps the ids by which a later reading knows what it need not tell again: store.MostSeen of them, of reads that went
-// through only the newest, since nothing hides in front of them as well as behind a flood of reads. The least worth keeping is on top
-// of the heap.
-type remembered struct {
-	kept []stamp
-	lost time.Time // the newest read whose id was not kept
-}
-
-type stamp struct {
-	id    string
-	at    time.Time
-	plain bool // a read that went through
-}
-
-// add keeps an event, or what is more worth keeping.
-func (m *remembered) add(s stamp) {
-	const room = store.MostSeen - 1 // one is left for the mark
-	if len(m.kept) < room {
-		heap.Push(m, s)
-		return
-	}
-	if less(m.kept[0], s) {
-		s, m.kept[0] = m.kept[0], s
-		heap.Fix(m, 0)
-	}
-	if s.plain && s.at.After(m.lost) {
-		m.lost = s.at
-	}
-}
-
-// ids are the memory as it is stored: oldest first, after a mark where reads were left out. Reads up to the mark are taken for known
-// by a later reading. Writes and refusals never are: where even they are too many, a later reading tells some of them twice,
-// which is better than once too few.
-func (m *remembered) ids() []string {
-	if len(m.kept) == 0 {
-		return nil
-	}
-	kept := slices.Clone(m.kept)
-	slices.SortFunc(kept, func(a, b stamp) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
-	ids := make([]string, 0, len(kept)+1)
-	if !m.lost.IsZero() {
-		ids = append(ids, mark(m.lost))
-	}
-	for _, s := range kept {
-		ids = append(ids, s.id)
-	}
-	return ids
-}
-
-// mark is an entry among the ids that is none.
-func mark(t time.Time) string { return "<" + t.UTC().Format(time.RFC3339Nano) }
-
-// isMark reads a mark; ok is false for an id.
-func isMark(s string) (time.Time, bool) {
-	rest, ok := strings.CutPrefix(s, "<")
-	if !ok {
-		return time.Time{}, false
-	}
-	t, err := time.Parse(time.RFC3339Nano, rest)
-	return t, err == nil
-}
-
-// less says whether a is less worth keeping than b.
-func less(a, b stamp) bool {
-	if a.plain != b.plain {
-		return a.plain
-	}
-	return a.at.Before(b.at)
-}
-
-// The five methods of container/heap.
-func (m *remembered) Len() int           { return len(m.kept) }
-func (m *remembered) Less(i, j int) bool { return less(m.kept[i], m.kept[j]) }
-func (m *remembered) Swap(i, j int)      { m.kept[i], m.kept[j] = m.kept[j], m.kept[i] }
-func (m *remembered) Push(x any)         { m.kept = append(m.kept, x.(stamp)) }
-func (m *remembered) Pop() any {
-	last := len(m.kept) - 1
-	x := m.kept[last]
-	m.kept = m.kept[:last]
-	return x
 }

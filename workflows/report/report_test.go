@@ -57,6 +57,8 @@ func TestGroups(t *testing.T) {
 			{Service: "ec2", Action: "DescribeInstances", Region: "us-west-2", Count: 1, First: at(2), Last: at(2)},
 		},
 		Addresses: []string{"192.0.2.1", "198.51.100.7"},
+		Hosts:     []store.Host{{Address: "192.0.2.1", Calls: 6, First: at(1)}, {Address: "198.51.100.7", Calls: 1, First: at(7)}},
+		Changed:   []string{"ec2 i-1"},
 		Seen:      []string{"id-000001", "id-000002", "id-000003", "id-000004", "id-000005", "id-000006", "id-000007", "id-000008"},
 	}
 	if d := cmp.Diff(want, got); d != "" {
@@ -155,7 +157,7 @@ func BenchmarkHundredThousand(b *testing.B) {
 	b.ReportAllocs()
 	var held float64
 	for b.Loop() {
-		g := NewGather(nil)
+		g := NewGather(nil, Session(at(100), at(90_000)), Sensitive("EC2:RebootInstances", "rds:*"))
 		for _, r := range rs {
 			g.Add(r)
 		}
@@ -171,4 +173,5 @@ func BenchmarkHundredThousand(b *testing.B) {
 		runtime.KeepAlive(r)
 	}
 	b.ReportMetric(held/1024, "KiB-held")
+	b.ReportMetric(float64(len(rs)*b.N)/b.Elapsed().Seconds(), "events/s")
 }

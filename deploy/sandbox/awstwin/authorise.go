@@ -15,7 +15,9 @@ import (
 
 // action is the IAM action of a call.
 func (c *call) action() string {
-	if op := c.svc.ops[c.op]; op != nil && op.action != "" {
+	if op := c.svc.ops[c.op]; op != nil && op.actionOf != nil {
+		return op.actionOf(c)
+	} else if op != nil && op.action != "" {
 		return op.action
 	}
 	return c.svc.prefix + ":" + c.op

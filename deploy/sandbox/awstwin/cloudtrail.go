@@ -5,6 +5,7 @@ package awstwin
 
 import (
 	"fmt"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -102,17 +103,27 @@ func (e *event) before(p *position) bool {
 	return t < p.at || (t == p.at && e.seq < p.seq)
 }
 
+// upTo is how many events there are until a time and before a position.
+func (l *trailLog) upTo(to time.Time, after *position) int {
+	if l == nil {
+		return 0
+	}
+	return sort.Search(len(l.events), func(i int) bool {
+		return l.events[i].at.After(to) || (after != nil && !l.events[i].before(after))
+	})
+}
+
 func (c *call) lookup(match func(*event) bool, from, to time.Time, size int, after *position, question string) any {
 	found := []any{}
 	var last *event
 	more := false
 	log := c.account().trail[c.region]
-	for i := 0; log != nil && i < len(log.events); i++ {
-		e := log.events[len(log.events)-1-i]
+	for i := log.upTo(to, after) - 1; i >= 0; i-- {
+		e := log.events[i]
 		if e.at.Before(from) {
 			break
 		}
-		if e.at.After(to) || e.visible.After(c.at) || (after != nil && !e.before(after)) || !match(e) {
+		if e.visible.After(c.at) || !match(e) {
 			continue
 		}
 		if len(found) == size {

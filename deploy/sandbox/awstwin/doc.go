@@ -27,7 +27,8 @@
 //	                                                              chaining; unknown and expired keys
 //	organizations  accounts, parents, tags, roots, units          pages of 20; management and delegated account only           policies by API (SetSCP does), nested units
 //	cloudtrail     LookupEvents                                   by account and Region; 90 days; one attribute; newest        trails, Lake, Insights, data events
-//	                                                              first; 50 on a page; 2 calls/s; delivery delay
+//	                                                              first; 50 on a page; 2 calls/s; delivery delay; Burst writes
+//	                                                              many at once
 //	events         AddRule: CloudTrail events to a queue          patterns; read-only events only where the rule asks; one     the API; other targets; PutEvents
 //	                                                              Region, any account
 //	iam            customer managed policies and versions,        5 versions, 6,144 characters; trust 2,048; inline 10,240;    groups, SAML and OIDC providers, simulation
@@ -38,15 +39,25 @@
 //	                                                              of ssoadmin, identitystore, iam, sqs; fires as its role,     flexible windows
 //	                                                              whose trust is evaluated; up to ScheduleLate late;
 //	                                                              retries, dead-letter queue; DELETE after completion
-//	ssm            sessions; GetParameter(s)                      a session outlives its credentials; Owner is the STS ARN     the data channel, documents, other parameters' API
-//	secretsmanager GetSecretValue                                 by name, ARN, partial ARN                                    versions, rotation
+//	ssm            sessions; GetParameter(s); GetDocument of      a session outlives its credentials; Owner is the STS ARN;    the data channel, other documents,
+//	               the session preferences                        what is typed is logged to S3 or CloudWatch Logs             other parameters' API
+//	secretsmanager a secret and its versions                      by name, ARN, partial ARN; AWSCURRENT and AWSPREVIOUS;       rotation, deletion, replicas
+//	                                                              tokens of a call that is repeated
+//	kms            Sign, GetPublicKey, DescribeKey                Ed25519, RAW, 4,096 bytes; states; aliases                   key policies, grants, other specs, encryption
+//	athena         queries over a table of the organisation's     SELECT with WHERE, ORDER BY, LIMIT and parameters; types;    everything else of SQL; the results' file
+//	               trail                                          states, 1,000 rows on a page, the header among them;
+//	                                                              the permissions of Glue and S3 behind it
 //	sqs            queues and messages                            visibility, long polls, old receipts                         FIFO order, redrive, batches but deletion
-//	s3             buckets, objects, versions, Object Lock        COMPLIANCE and holds; checksum header; If-None-Match;        bucket policies, multipart, encryption
-//	                                                              default retention; delete markers
-//	sesv2          SendEmail, GetAccount, identities              sandbox: verified recipients, 200 a day; 50 recipients       templates, events, configuration sets
+//	s3             buckets, objects, versions, Object Lock        COMPLIANCE and holds; checksum header; If-None-Match;        bucket policies (ShareBucket stands for
+//	                                                              default retention; delete markers; pages; ranges; actions    one), multipart, encryption
+//	                                                              of versions; wrong Region, wrong owner
+//	sesv2          SendEmail, GetAccount, identities              sandbox: verified recipients, 200 a day; 50 recipients;      templates, events, configuration sets
+//	                                                              40 MB; what is shown inline
 //	ec2            instances, Regions                             refusals as Client.UnauthorizedOperation                     everything else
-//	logs, rds,     a few reads (and PutItem, DeleteTable) for     refusals; items are data events and not in the trail         everything else
-//	dynamodb       sessions to have something to do
+//	logs           groups, streams, lines; Logs Insights          an organisation's trail as a group; fields, filter, sort,    stats, parse and the other commands;
+//	                                                              limit; statuses; 100 queries at once; pages                  writing; encryption
+//	rds, dynamodb  a few reads (and PutItem, DeleteTable) for     refusals; items are data events and not in the trail         everything else
+//	               sessions to have something to do
 //
 // Actions of other services can be done with Session.Do: they are decided and recorded, and have no effect.
 package awstwin

@@ -84,6 +84,9 @@ func writeError(w http.ResponseWriter, c *call, e *Error) {
 		writeXML(w, e.Status, ec2Error(c, e))
 	case protoS3:
 		w.Header().Set("X-Amz-Request-Id", c.id)
+		if region := c.headers.Get("X-Amz-Bucket-Region"); region != "" {
+			w.Header().Set("X-Amz-Bucket-Region", region)
+		}
 		if c.req.Method == http.MethodHead {
 			w.WriteHeader(e.Status)
 			return

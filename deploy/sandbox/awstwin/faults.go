@@ -41,6 +41,7 @@ type faultTable struct {
 	queued []*fault
 	outage map[string]faultKind // by service; "" is all of them
 	delay  time.Duration
+	slow   map[string]time.Duration // by service, beside delay
 }
 
 // effect is what the faults do to one call.
@@ -92,6 +93,16 @@ func (o *Organization) SetDelay(d time.Duration) {
 	o.faults.delay = d
 }
 
+// SetServiceDelay makes every call of one service take d longer, as SetDelay does for all of them; zero takes it back.
+func (o *Organization) SetServiceDelay(service string, d time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.faults.slow == nil {
+		o.faults.slow = map[string]time.Duration{}
+	}
+	o.faults.slow[service] = d
+}
+
 // ClearFaults takes back everything that FailNext, Outage and their like have asked for.
 func (o *Organization) ClearFaults() {
 	o.mu.Lock()
@@ -124,7 +135,7 @@ func (o *Organization) outage(service string, kind faultKind, on bool) {
 func (o *Organization) takeFault(c *call) effect {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	e := effect{delay: o.faults.delay}
+	e := effect{delay: o.faults.delay + o.faults.slow[c.svc.name]}
 	for _, name := range []string{"", c.svc.name} {
 		if kind, on := o.faults.outage[name]; on {
 			e.cut = e.cut || kind == faultCut
@@ -180,6 +191,12 @@ func coded(code string) *Error {
 		return fail(code, "An internal error has occurred").status(500)
 	case "AccessDenied", "ExpiredToken", "InvalidClientTokenId":
 		return fail(code, "refused by the test").status(403)
+	case "SlowDown":
+		return fail(code, "Please reduce your request rate.").status(503)
+	case "ConditionalRequestConflict":
+		return fail(code, "The conditional request cannot succeed due to a conflicting operation against this resource.").status(409)
+	case "PreconditionFailed":
+		return fail(code, "At least one of the pre-conditions you specified did not hold").status(412)
 	}
 	return fail(code, "refused by the test")
 }

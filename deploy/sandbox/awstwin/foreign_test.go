@@ -4,6 +4,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -25,6 +26,11 @@ func foreign(t *testing.T) (*world, []string) {
 	w.SetRole(management, "breakglass-scheduler", schedulerTrust, map[string]string{"revoke": revokeOnly})
 	w.SetRole(prod, "breakglass-bot-member", botTrust, map[string]string{"read": lookupOnly})
 	w.SetSES(management, "us-east-1", false, "forge.example")
+	w.AddKey(management, "us-east-1", "alias/breakglass")
+	w.OrganizationTrail(management, "us-east-1", orgGroup)
+	w.TrailTable(management, "us-east-1", "trail", "cloudtrail_logs", "breakglass", "s3://results/")
+	w.SetQueryTime(0)
+	w.SetSessionPreferences(prod, "us-east-1", &awstwin.SessionPreferences{LogGroup: "/ssm"})
 	srv := httptest.NewServer(w)
 	t.Cleanup(srv.Close)
 	env := []string{"AWS_ENDPOINT_URL=" + srv.URL, "AWS_ACCESS_KEY_ID=" + awstwin.BotAccessKeyID, "AWS_SECRET_ACCESS_KEY=" + awstwin.BotSecretAccessKey,
@@ -47,9 +53,13 @@ func TestCLI(t *testing.T) {
 	}
 	_, env := foreign(t)
 	for args, want := range map[string]string{
-		"sts get-caller-identity --output text":                                     "arn:aws:iam::100000000000:user/breakglass-bot",
-		"organizations list-accounts --query Accounts[].Id --output text":           prod,
-		"sso-admin describe-permission-set --instance-arn x --permission-set-arn y": "InvalidParameter|ValidationException|Parameter validation failed",
+		"sts get-caller-identity --output text":                                                                               "arn:aws:iam::100000000000:user/breakglass-bot",
+		"kms describe-key --key-id alias/breakglass --query KeyMetadata.KeySpec --output text":                                "ECC_NIST_EDWARDS25519",
+		"logs describe-log-groups --query logGroups[].logGroupName --output text":                                             orgGroup,
+		"s3api get-object-lock-configuration --bucket forge-breakglass-archive --query ObjectLockConfiguration --output json": "Enabled",
+		"athena get-query-execution --query-execution-id none":                                                                "InvalidRequestException",
+		"organizations list-accounts --query Accounts[].Id --output text":                                                     prod,
+		"sso-admin describe-permission-set --instance-arn x --permission-set-arn y":                                           "InvalidParameter|ValidationException|Parameter validation failed",
 	} {
 		cmd := exec.Command(aws, strings.Fields(args)...)
 		cmd.Env = env
@@ -76,7 +86,7 @@ func TestBoto3(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Env = append(env, "TOKEN="+token)
+	cmd.Env = append(env, "TOKEN="+token, "NOW="+strconv.FormatInt(w.now().Unix(), 10))
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.HasSuffix(strings.TrimSpace(string(out)), "done") {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -156,6 +166,36 @@ v = s3.put_object(**lock)['VersionId']
 fails('AccessDenied', s3.delete_object, Bucket='forge-breakglass-archive', Key='a.json', VersionId=v)
 fails('PreconditionFailed', s3.put_object, IfNoneMatch='*', **lock)
 assert s3.get_object(Bucket='forge-breakglass-archive', Key='a.json')['Body'].read() == b'{}'
+s3.put_object(Bucket='forge-breakglass-archive', Key='folder/b c', Body=b'0123456789')
+assert s3.get_object(Bucket='forge-breakglass-archive', Key='folder/b c', Range='bytes=2-4')['Body'].read() == b'234'
+assert [p['Prefix'] for p in s3.list_objects_v2(Bucket='forge-breakglass-archive', Delimiter='/')['CommonPrefixes']] == ['folder/']
+vs = [v['Key'] for p in s3.get_paginator('list_object_versions').paginate(Bucket='forge-breakglass-archive', PaginationConfig={'PageSize': 1}) for v in p['Versions']]
+assert vs == ['a.json', 'folder/b c'], vs
+fails('NoSuchBucketPolicy', s3.get_bucket_policy_status, Bucket='forge-breakglass-archive')
+kms = boto3.client('kms')
+sig = kms.sign(KeyId='alias/breakglass', Message=b'checkpoint', MessageType='RAW', SigningAlgorithm='ED25519_SHA_512')['Signature']
+assert len(sig) == 64 and kms.get_public_key(KeyId='alias/breakglass')['KeySpec'] == 'ECC_NIST_EDWARDS25519'
+assert kms.describe_key(KeyId='alias/breakglass')['KeyMetadata']['KeyState'] == 'Enabled'
+fails('NotFoundException', kms.sign, KeyId='alias/none', Message=b'x', SigningAlgorithm='ED25519_SHA_512')
+secrets = boto3.client('secretsmanager')
+arn = secrets.create_secret(Name='breakglass/key', SecretString='one')['ARN']
+secrets.put_secret_value(SecretId=arn, SecretString='two')
+assert secrets.get_secret_value(SecretId='breakglass/key', VersionStage='AWSPREVIOUS')['SecretString'] == 'one'
+fails('ResourceExistsException', secrets.create_secret, Name='breakglass/key', SecretString='x')
+own = boto3.client('logs')
+q = own.start_query(logGroupName='aws-cloudtrail-logs-org', startTime=int(E['NOW']) - 3600, endTime=int(E['NOW']), queryString='fields eventName | filter userIdentity.onBehalfOf.userId = "%s" and eventName = "StopInstances"' % E['ALICE'])['queryId']
+r = own.get_query_results(queryId=q)
+assert r['status'] == 'Complete' and r['results'][0][0] == {'field': 'eventName', 'value': 'StopInstances'}, r
+fails('MalformedQueryException', own.start_query, logGroupName='aws-cloudtrail-logs-org', startTime=0, endTime=1, queryString='select 1')
+athena = boto3.client('athena')
+x = athena.start_query_execution(QueryString='SELECT eventname, awsregion FROM trail.cloudtrail_logs WHERE useridentity.onbehalfof.userid = ? AND eventname = ?',
+  ExecutionParameters=["'" + E['ALICE'] + "'", "'StopInstances'"], WorkGroup='breakglass')['QueryExecutionId']
+st = athena.get_query_execution(QueryExecutionId=x)['QueryExecution']['Status']
+assert st['State'] == 'SUCCEEDED', st
+rows = [[d.get('VarCharValue') for d in r['Data']] for p in athena.get_paginator('get_query_results').paginate(QueryExecutionId=x) for r in p['ResultSet']['Rows']]
+assert rows == [['eventname', 'awsregion'], ['StopInstances', 'us-east-1']], rows
+fails('InvalidRequestException', athena.get_query_results, QueryExecutionId='none')
+assert json.loads(alice('ssm').get_document(Name='SSM-SessionManagerRunShell')['Content'])['inputs']['cloudWatchLogGroupName'] == '/ssm'
 ses = boto3.client('sesv2')
 mail = dict(FromEmailAddress='breakglass@forge.example', Content={'Simple': {'Subject': {'Data': 's'}, 'Body': {'Text': {'Data': 't'}}}})
 ses.send_email(Destination={'ToAddresses': ['audit@forge.example']}, **mail)

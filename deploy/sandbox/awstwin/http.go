@@ -14,7 +14,7 @@ import (
 )
 
 // maxBody is more than any of the modelled APIs takes in one request.
-const maxBody = 64 << 20
+const maxBody = 80 << 20
 
 // credential is what a SigV4 signature says about its maker. The signature itself is not verified: the key id alone tells
 // the caller, since whoever can reach this loopback service may be anybody in it anyway.

@@ -119,6 +119,8 @@ type Organization struct {
 	watchers  watchers
 	mail      mailbox
 	rules     []rule
+	queries   queryClock
+	shells    []*ssmSession // of which the log is still to be written
 }
 
 type instance struct {
@@ -151,6 +153,7 @@ func New(cfg Config) *Organization {
 	}
 	o.trail = trailSettings{delay: cfg.TrailDelay}
 	o.limits = newQuotaState()
+	o.queries = queryClock{took: 2 * time.Second}
 	o.orgID = "o-" + o.lower(10)
 	id := "ssoins-" + o.hex(16)
 	o.instance = instance{arn: "arn:aws:sso:::instance/" + id, id: id, store: "d-" + o.hex(10)}

@@ -16,6 +16,7 @@ type bucket struct {
 	retention             defaultRetention
 	created               time.Time
 	objects               map[string][]*version // the newest last
+	shared                map[string]bool       // accounts that the bucket's policy lets in, beside its own
 }
 
 type defaultRetention struct {
@@ -33,47 +34,13 @@ type version struct {
 	meta                  http.Header // x-amz-meta-*, x-amz-checksum-*
 }
 
-// AddBucket makes a bucket; with lock it has versioning and Object Lock from its creation.
-func (o *Organization) AddBucket(accountID, region, name string, lock bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.settle(o.cfg.Now())
-	o.buckets[name] = &bucket{name: name, account: accountID, region: region, versioned: lock, locked: lock, created: o.cfg.Now(), objects: map[string][]*version{}}
-}
-
-// Object is one version of an object as tests and the page see it.
-type Object struct {
-	Bucket, Key, VersionID string
-	Body                   []byte
-	Mode                   string // of Object Lock
-	RetainUntil            time.Time
-	LegalHold              bool
-}
-
-// Objects are all versions of all objects of a bucket, by key, the oldest first; delete markers are left out.
-func (o *Organization) Objects(name string) []Object {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	var all []Object
-	b := o.buckets[name]
-	if b == nil {
-		return nil
-	}
-	for _, key := range b.keys("") {
-		for _, v := range b.objects[key] {
-			if !v.marker {
-				all = append(all, Object{name, key, v.id, v.body, v.mode, v.until, v.hold})
-			}
-		}
-	}
-	return all
-}
-
 func s3Service() *service {
 	object := func(op *operation) *operation { op.data = true; return op.on(objectARN) }
 	return &service{name: "s3", scope: "s3", source: "s3.amazonaws.com", prefix: "s3", proto: protoS3, route: s3Route,
 		ops: map[string]*operation{
 			"ListBuckets":                {run: listBuckets, read: true, action: "s3:ListAllMyBuckets"},
+			"GetBucketPolicyStatus":      {run: getPolicyStatus, read: true, resources: bucketARN},
+			"GetPublicAccessBlock":       {run: getPublicAccess, read: true, action: "s3:GetBucketPublicAccessBlock", resources: bucketARN},
 			"CreateBucket":               {run: createBucket, resources: bucketARN},
 			"HeadBucket":                 {run: headBucket, read: true, action: "s3:ListBucket", resources: bucketARN},
 			"GetBucketLocation":          {run: bucketLocation, read: true, resources: bucketARN},
@@ -84,9 +51,9 @@ func s3Service() *service {
 			"ListObjectsV2":              {run: listObjects, read: true, data: true, action: "s3:ListBucket", resources: bucketARN},
 			"ListObjectVersions":         {run: listVersions, read: true, data: true, action: "s3:ListBucketVersions", resources: bucketARN},
 			"PutObject":                  object(&operation{run: putObject}),
-			"GetObject":                  object(&operation{run: getObject, read: true}),
-			"HeadObject":                 object(&operation{run: getObject, read: true, action: "s3:GetObject"}),
-			"DeleteObject":               object(&operation{run: deleteObject}),
+			"GetObject":                  object(&operation{run: getObject, read: true, actionOf: versioned("s3:GetObject")}),
+			"HeadObject":                 object(&operation{run: getObject, read: true, actionOf: versioned("s3:GetObject")}),
+			"DeleteObject":               object(&operation{run: deleteObject, actionOf: versioned("s3:DeleteObject")}),
 			"GetObjectRetention":         object(&operation{run: getRetention, read: true}),
 			"PutObjectRetention":         object(&operation{run: putRetention}),
 			"GetObjectLegalHold":         object(&operation{run: getHold, read: true}),
@@ -97,6 +64,16 @@ func s3Service() *service {
 func bucketARN(c *call) []string { return []string{"arn:aws:s3:::" + c.vars["bucket"]} }
 func objectARN(c *call) []string {
 	return []string{"arn:aws:s3:::" + c.vars["bucket"] + "/" + c.vars["key"]}
+}
+
+// versioned: what is done to one version is another action than what is done to the object.
+func versioned(action string) func(*call) string {
+	return func(c *call) string {
+		if c.req != nil && c.req.URL.Query().Get("versionId") != "" {
+			return action + "Version"
+		}
+		return action
+	}
 }
 
 // s3Route tells the operation from verb, path and the sub-resource in the query.
@@ -123,6 +100,10 @@ func s3Route(c *call) string {
 
 func bucketRoute(verb string, has func(string) bool) string {
 	switch {
+	case has("policyStatus"):
+		return verb + "BucketPolicyStatus"
+	case has("publicAccessBlock"):
+		return verb + "PublicAccessBlock"
 	case has("versioning"):
 		return verb + "BucketVersioning"
 	case has("object-lock"):
@@ -141,13 +122,19 @@ func bucketRoute(verb string, has func(string) bool) string {
 	return verb + "Bucket"
 }
 
-// bucket finds the bucket of a call; those of other accounts are closed, as no bucket policy is modelled.
+// bucket finds the bucket of a call. Those of other accounts are closed unless ShareBucket has opened them; one of another Region says where it
+// is; and who expects another owner is refused.
 func (c *call) bucket() (*bucket, error) {
 	b := c.org.buckets[c.vars["bucket"]]
 	if b == nil {
 		return nil, fail("NoSuchBucket", "The specified bucket does not exist").status(404)
 	}
-	if b.account != c.who.account {
+	if b.region != c.region {
+		c.setHeader("X-Amz-Bucket-Region", b.region)
+		return nil, fail("PermanentRedirect", "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint.").status(301)
+	}
+	expected := c.req.Header.Get("X-Amz-Expected-Bucket-Owner")
+	if (b.account != c.who.account && !b.shared[c.who.account]) || (expected != "" && expected != b.account) {
 		return nil, fail("AccessDenied", "Access Denied").status(403)
 	}
 	return b, nil

@@ -6,11 +6,13 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/md5"
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"hash/crc32"
+	"hash/crc64"
 	"io"
 	"net/http"
 	"strconv"
@@ -59,14 +61,11 @@ func (c *call) payload() ([]byte, http.Header, error) {
 // checksums verifies every checksum that came with an upload and returns those to keep.
 func checksums(h, trailer http.Header, body []byte) (http.Header, error) {
 	kept := http.Header{}
-	sum256 := sha256.Sum256(body)
-	crc := binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(body))
-	have := map[string]string{"X-Amz-Checksum-Sha256": base64.StdEncoding.EncodeToString(sum256[:]), "X-Amz-Checksum-Crc32": base64.StdEncoding.EncodeToString(crc)}
 	sum5 := md5.Sum(body)
 	if v := h.Get("Content-Md5"); v != "" && v != base64.StdEncoding.EncodeToString(sum5[:]) {
 		return nil, fail("BadDigest", "The Content-MD5 you specified did not match what we received.")
 	}
-	for name, want := range have {
+	for name, want := range sums(body) {
 		for _, from := range []http.Header{h, trailer} {
 			if v := from.Get(name); v != "" {
 				if v != want {
@@ -77,6 +76,19 @@ func checksums(h, trailer http.Header, body []byte) (http.Header, error) {
 		}
 	}
 	return kept, nil
+}
+
+// sums are the checksums that S3 knows of, by their headers.
+func sums(body []byte) map[string]string {
+	of := func(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
+	sum1, sum256 := sha1.Sum(body), sha256.Sum256(body)
+	return map[string]string{
+		"X-Amz-Checksum-Sha256":    of(sum256[:]),
+		"X-Amz-Checksum-Sha1":      of(sum1[:]),
+		"X-Amz-Checksum-Crc32":     of(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE(body))),
+		"X-Amz-Checksum-Crc32c":    of(binary.BigEndian.AppendUint32(nil, crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)))),
+		"X-Amz-Checksum-Crc64nvme": of(binary.BigEndian.AppendUint64(nil, crc64.Checksum(body, crc64.MakeTable(0x9a6c9329ac4bc9b5)))),
+	}
 }
 
 // putObject: preconditions first, then the lock, then the bytes.
@@ -98,8 +110,7 @@ func putObject(c *call) (any, error) {
 		return nil, err
 	}
 	v := &version{id: "null", contentType: h.Get("Content-Type"), body: bytes.Clone(body), modified: c.at, meta: kept}
-	sum := md5.Sum(body)
-	v.etag = `"` + hex.EncodeToString(sum[:]) + `"`
+	v.etag = etag(body)
 	for k, vals := range h {
 		if strings.HasPrefix(k, "X-Amz-Meta-") {
 			v.meta[k] = vals
@@ -119,6 +130,11 @@ func putObject(c *call) (any, error) {
 		c.setHeader("X-Amz-Version-Id", v.id)
 	}
 	return raw{status: 200}, nil
+}
+
+func etag(body []byte) string {
+	sum := md5.Sum(body)
+	return `"` + hex.EncodeToString(sum[:]) + `"`
 }
 
 func (b *bucket) put(o *Organization, key string, v *version) {
@@ -153,14 +169,22 @@ func (c *call) version(b *bucket) (*version, error) {
 		if v := b.current(c.vars["key"]); v != nil {
 			return v, nil
 		}
-		return nil, fail("NoSuchKey", "The specified key does not exist.").status(404)
+		return nil, c.missing("NoSuchKey", "The specified key does not exist.")
 	}
 	for _, v := range b.objects[c.vars["key"]] {
 		if v.id == id {
 			return v, nil
 		}
 	}
-	return nil, fail("NoSuchVersion", "The specified version does not exist.").status(404)
+	return nil, c.missing("NoSuchVersion", "The specified version does not exist.")
+}
+
+// missing says that something is not there only to who may list the bucket; to others S3 says AccessDenied.
+func (c *call) missing(code, text string) error {
+	if c.also("s3:ListBucket", bucketARN, nil) != nil {
+		return fail("AccessDenied", "Access Denied").status(403)
+	}
+	return fail(code, "%s", text).status(404)
 }
 
 func getObject(c *call) (any, error) {
@@ -175,15 +199,23 @@ func getObject(c *call) (any, error) {
 	if v.marker {
 		return nil, fail("MethodNotAllowed", "The specified method is not allowed against this resource.").status(405)
 	}
+	if want := c.req.Header.Get("If-Match"); want != "" && strings.Trim(want, `"`) != strings.Trim(v.etag, `"`) {
+		return nil, fail("PreconditionFailed", "At least one of the pre-conditions you specified did not hold").status(412)
+	}
+	body, status, err := c.ranged(v.body)
+	if err != nil {
+		return nil, err
+	}
 	for k, vals := range v.meta {
-		if strings.HasPrefix(k, "X-Amz-Checksum-") && c.req.Header.Get("X-Amz-Checksum-Mode") == "" {
+		if strings.HasPrefix(k, "X-Amz-Checksum-") && (c.req.Header.Get("X-Amz-Checksum-Mode") == "" || status == http.StatusPartialContent) {
 			continue
 		}
 		c.headers[k] = vals
 	}
 	c.setHeader("Etag", v.etag)
 	c.setHeader("Content-Type", v.contentType)
-	c.setHeader("Content-Length", strconv.Itoa(len(v.body)))
+	c.setHeader("Content-Length", strconv.Itoa(len(body)))
+	c.setHeader("Accept-Ranges", "bytes")
 	c.setHeader("Last-Modified", v.modified.UTC().Format(http.TimeFormat))
 	if b.versioned {
 		c.setHeader("X-Amz-Version-Id", v.id)
@@ -195,7 +227,28 @@ func getObject(c *call) (any, error) {
 	if v.hold {
 		c.setHeader("X-Amz-Object-Lock-Legal-Hold", "ON")
 	}
-	return raw{status: 200, body: v.body}, nil
+	return raw{status: status, body: body}, nil
+}
+
+// ranged is the part of an object that Range asks for: bytes=0-99, bytes=100- or bytes=-50. What is no range of this kind gets all of it.
+func (c *call) ranged(body []byte) ([]byte, int, error) {
+	text, ok := strings.CutPrefix(c.req.Header.Get("Range"), "bytes=")
+	from, to, two := strings.Cut(text, "-")
+	first, err1 := strconv.Atoi(from)
+	last, err2 := strconv.Atoi(to)
+	switch {
+	case !ok || !two || (from == "" && err2 != nil) || (from != "" && err1 != nil) || (to != "" && err2 != nil) || (from != "" && to != "" && last < first):
+		return body, http.StatusOK, nil
+	case from == "":
+		first, last = max(0, len(body)-last), len(body)-1
+	case to == "" || last >= len(body):
+		last = len(body) - 1
+	}
+	if first >= len(body) {
+		return nil, 0, fail("InvalidRange", "The requested range is not satisfiable").status(http.StatusRequestedRangeNotSatisfiable)
+	}
+	c.setHeader("Content-Range", "bytes "+strconv.Itoa(first)+"-"+strconv.Itoa(last)+"/"+strconv.Itoa(len(body)))
+	return body[first : last+1], http.StatusPartialContent, nil
 }
 
 // deleteObject without a version puts a delete marker; of a version it takes the version, if no lock holds it.
@@ -227,73 +280,4 @@ func deleteObject(c *call) (any, error) {
 		b.objects[key] = append(b.objects[key][:i:i], b.objects[key][i+1:]...)
 	}
 	return raw{status: 204}, nil
-}
-
-func listObjects(c *call) (any, error) {
-	b, err := c.bucket()
-	if err != nil {
-		return nil, err
-	}
-	q := c.req.URL.Query()
-	prefix, delimiter := q.Get("prefix"), q.Get("delimiter")
-	size := 1000
-	if s := q.Get("max-keys"); s != "" {
-		if n, err := strconv.Atoi(s); err == nil && n < size {
-			size = n
-		}
-	}
-	after := q.Get("start-after")
-	if t := q.Get("continuation-token"); t != "" {
-		last, ok := openToken(t, "objects"+prefix)
-		if !ok {
-			return nil, fail("InvalidArgument", "The continuation token provided is incorrect")
-		}
-		after = last
-	}
-	n := el("ListBucketResult", val("Name", b.name), val("Prefix", prefix), val("MaxKeys", size)).in(s3xmlns)
-	seen, count, last := map[string]bool{}, 0, ""
-	for _, k := range b.keys(prefix) {
-		v := b.current(k)
-		if v == nil || k <= after {
-			continue
-		}
-		if count == size {
-			n.kids = append(n.kids, val("IsTruncated", true), val("NextContinuationToken", sealToken(last, "objects"+prefix)), val("KeyCount", count))
-			return n, nil
-		}
-		last = k
-		if folder, _, ok := strings.Cut(k[len(prefix):], delimiter); delimiter != "" && ok {
-			if f := prefix + folder + delimiter; !seen[f] {
-				seen[f] = true
-				n.kids = append(n.kids, el("CommonPrefixes", val("Prefix", f)))
-				count++
-			}
-			continue
-		}
-		n.kids = append(n.kids, el("Contents", val("Key", k), val("LastModified", stamp(v.modified)), val("ETag", v.etag), val("Size", len(v.body)),
-			val("StorageClass", "STANDARD")))
-		count++
-	}
-	n.kids = append(n.kids, val("IsTruncated", false), val("KeyCount", count))
-	return n, nil
-}
-
-func listVersions(c *call) (any, error) {
-	b, err := c.bucket()
-	if err != nil {
-		return nil, err
-	}
-	n := el("ListVersionsResult", val("Name", b.name), val("IsTruncated", false)).in(s3xmlns)
-	for _, k := range b.keys(c.req.URL.Query().Get("prefix")) {
-		vs := b.objects[k]
-		for i := len(vs) - 1; i >= 0; i-- {
-			v, name := vs[i], "Version"
-			if v.marker {
-				name = "DeleteMarker"
-			}
-			n.kids = append(n.kids, el(name, val("Key", k), val("VersionId", v.id), val("IsLatest", i == len(vs)-1),
-				val("LastModified", stamp(v.modified)), opt("ETag", v.etag), val("Size", len(v.body))))
-		}
-	}
-	return n, nil
 }

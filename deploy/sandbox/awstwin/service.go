@@ -45,6 +45,7 @@ type operation struct {
 	read      bool                 // readOnly in CloudTrail
 	data      bool                 // a data event, which LookupEvents never has
 	action    string               // IAM action where it differs from prefix:name
+	actionOf  func(*call) string   // the same where it depends on the request
 	resources func(*call) []string // ARNs to authorise; nil: "*"
 	context   func(*call, map[string]string)
 	notes     func(*call) // what the event says of the request, refused or not
@@ -132,7 +133,7 @@ func (o *Organization) allServices() map[string]*service {
 	for _, s := range []*service{
 		ssoAdminService(), identityStoreService(), organizationsService(), cloudTrailService(), stsService(), portalService(),
 		iamService(), schedulerService(), ssmService(), secretsService(), sqsService(), s3Service(), sesService(),
-		ec2Service(), logsService(), rdsService(), dynamoService(),
+		ec2Service(), athenaService(), kmsService(), logsService(), rdsService(), dynamoService(),
 	} {
 		all[s.name] = s
 	}

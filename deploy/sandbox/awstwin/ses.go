@@ -4,12 +4,15 @@
 package awstwin
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"maps"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"breakglass/deploy/sandbox/letter"
 )
 
 // Mail is a message that SES has taken.
@@ -25,10 +28,10 @@ type Mail struct {
 }
 
 // Attachment is a file of a mail.
-type Attachment struct {
-	Name, ContentType string
-	Content           []byte
-}
+type Attachment = letter.Attachment
+
+// sesLargest is the largest message that SES takes, encoded as it travels (SES developer guide, quotas).
+const sesLargest = 40 << 20
 
 type mailbox struct{ mails []Mail }
 
@@ -135,8 +138,9 @@ type emailInput struct {
 			Subject     content
 			Body        struct{ Text, Html *content }
 			Attachments []struct {
-				FileName, ContentType string
-				RawContent            []byte
+				FileName, ContentType, ContentId string
+				ContentDisposition               string
+				RawContent                       []byte
 			}
 		}
 		Raw      *struct{ Data []byte }
@@ -158,7 +162,14 @@ func sendEmail(c *call, in *emailInput) (any, error) {
 			m.HTML = s.Body.Html.Data
 		}
 		for _, a := range s.Attachments {
-			m.Attachments = append(m.Attachments, Attachment{a.FileName, a.ContentType, a.RawContent})
+			if a.FileName == "" || !slices.Contains([]string{"", "ATTACHMENT", "INLINE"}, a.ContentDisposition) {
+				return nil, fail("BadRequestException", "The attachment %q is not one: a file name, and ATTACHMENT or INLINE.", a.FileName)
+			}
+			m.Attachments = append(m.Attachments, Attachment{Name: a.FileName, ContentType: a.ContentType, ContentID: strings.Trim(a.ContentId, "<>"),
+				Inline: a.ContentDisposition == "INLINE", Content: a.RawContent})
+		}
+		if m.Text == "" && m.HTML == "" {
+			return nil, fail("BadRequestException", "Must have at least one of text or html body.")
 		}
 	case in.Content.Raw != nil:
 		if err := m.readRaw(in.Content.Raw.Data); err != nil {
@@ -167,6 +178,9 @@ func sendEmail(c *call, in *emailInput) (any, error) {
 	default:
 		return nil, fail("BadRequestException", "Templates are not modelled")
 	}
+	if size := m.size(); size > sesLargest {
+		return nil, fail("BadRequestException", "Message length is more than %d bytes long: '%d'.", sesLargest, size)
+	}
 	if err := c.place().accepts(c, &m); err != nil {
 		return nil, err
 	}
@@ -174,6 +188,18 @@ func sendEmail(c *call, in *emailInput) (any, error) {
 	c.place().sent = append(c.place().sent, c.at)
 	c.org.mail.mails = append(c.org.mail.mails, m)
 	return map[string]any{"MessageId": m.MessageID}, nil
+}
+
+// size is how long the message is on its way. SES encodes what Simple gives it in base64.
+func (m *Mail) size() int {
+	if m.Raw != nil {
+		return len(m.Raw)
+	}
+	n := len(m.Text) + len(m.HTML)
+	for _, a := range m.Attachments {
+		n += base64.StdEncoding.EncodedLen(len(a.Content))
+	}
+	return n
 }
 
 // accepts applies SES's rules: a verified sender always, verified recipients and 200 messages a day in the sandbox, 50

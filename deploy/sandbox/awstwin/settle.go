@@ -7,6 +7,7 @@ import "time"
 // in order. Lock held.
 func (o *Organization) settle(now time.Time) {
 	defer func() { o.settling = time.Time{} }()
+	defer o.endShells(now)
 	for {
 		change := o.changes.nextDue(now)
 		fire, at := o.schedules.nextDue(now)

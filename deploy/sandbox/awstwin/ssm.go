@@ -1,10 +1,11 @@
-// Session Manager, Parameter Store and Secrets Manager. A Session Manager session is a websocket that was opened once:
+// Session Manager and Parameter Store. A Session Manager session is a websocket that was opened once:
 // neither the end of the credentials nor a Deny closes it, only TerminateSession or its own longest duration does.
 
 package awstwin
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -15,17 +16,15 @@ type ssmSession struct {
 	id, target, owner, document, reason string
 	started, ended                      time.Time
 	longest                             time.Duration // 0: none
+	at                                  *regional
+	preferences                         *SessionPreferences // of the moment it began
+	typed                               []logLine
 }
 
 type parameter struct {
 	name, value, kind string
 	version           int
 	modified          time.Time
-}
-
-type secret struct {
-	name, arn, value, version string
-	created                   time.Time
 }
 
 // SSMSession is a Session Manager session as tests and the page see it.
@@ -63,15 +62,6 @@ func (o *Organization) SetParameter(accountID, region, name, value string) {
 	r.parameters[name] = p
 }
 
-// SetSecret puts a secret into Secrets Manager.
-func (o *Organization) SetSecret(accountID, region, name, value string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.settle(o.cfg.Now())
-	r := o.must(accountID).in(region)
-	r.secrets[name] = &secret{name: name, arn: r.arn("secretsmanager", "secret:"+name+"-"+o.lower(6)), value: value, version: o.uuid(), created: o.cfg.Now()}
-}
-
 func ssmService() *service {
 	return &service{name: "ssm", scope: "ssm", target: "AmazonSSM", source: "ssm.amazonaws.com", prefix: "ssm", proto: protoJSON,
 		ops: map[string]*operation{
@@ -79,6 +69,7 @@ func ssmService() *service {
 			"DescribeSessions": reads(describeSessions),
 			"TerminateSession": writes(terminateSession).on(sessionARN),
 			"ResumeSession":    writes(resumeSession).on(sessionARN),
+			"GetDocument":      reads(getDocument).on(documentARN),
 			"GetParameter":     reads(getParameter).on(parameterARN),
 			"GetParameters":    reads(getParameters),
 		}}
@@ -103,7 +94,7 @@ func sessionTargets(c *call) []string {
 	_ = c.decode(&in)
 	doc := in.DocumentName
 	if doc == "" {
-		doc = "SSM-SessionManagerRunShell"
+		doc = runShell
 	}
 	owner := c.who.account
 	if strings.HasPrefix(doc, "AWS-") {
@@ -120,11 +111,16 @@ func startSession(c *call, in *startInput) (any, error) {
 	}
 	doc := in.DocumentName
 	if doc == "" {
-		doc = "SSM-SessionManagerRunShell"
+		doc = runShell
 	}
-	s := &ssmSession{id: c.who.name + "-" + c.org.lower(26), target: in.Target, owner: c.who.arn, document: doc, reason: in.Reason, started: c.at}
+	s := &ssmSession{id: c.who.name + "-" + c.org.lower(26), target: in.Target, owner: c.who.arn, document: doc, reason: in.Reason, started: c.at, at: c.place()}
 	r := c.place()
+	if p := r.preferences; p != nil {
+		mine := *p
+		s.preferences, s.longest = &mine, p.Longest
+	}
 	r.sessions = append(r.sessions, s)
+	c.org.shells = append(c.org.shells, s)
 	c.trail.response = map[string]any{"sessionId": s.id, "tokenValue": "Value hidden due to security reasons.",
 		"streamUrl": "wss://ssmmessages." + c.region + ".amazonaws.com/v1/data-channel/" + s.id}
 	c.trail.resources = []trailResource{{"AWS::EC2::Instance", in.Target}}
@@ -201,6 +197,9 @@ func (s *ssmSession) fits(key, value string, now time.Time) (hit, ok bool) {
 func (s *ssmSession) view(now time.Time) map[string]any {
 	v := map[string]any{"SessionId": s.id, "Target": s.target, "Status": "Connected", "StartDate": epoch(s.started), "Owner": s.owner,
 		"DocumentName": s.document, "AccessType": "Standard"}
+	if s.longest > 0 {
+		v["MaxSessionDuration"] = strconv.Itoa(int(s.longest.Minutes()))
+	}
 	if s.reason != "" {
 		v["Reason"] = s.reason
 	}
@@ -233,6 +232,7 @@ func terminateSession(c *call, in *sessionsInput) (any, error) {
 	}
 	if s.active(c.at) {
 		s.ended = c.at
+		c.org.endShells(c.at)
 	}
 	c.trail.response = map[string]any{"sessionId": s.id}
 	return map[string]any{"SessionId": s.id}, nil
@@ -285,35 +285,4 @@ func getParameters(c *call, in *parameterInput) (any, error) {
 		}
 	}
 	return map[string]any{"Parameters": found, "InvalidParameters": missing}, nil
-}
-
-func secretsService() *service {
-	return &service{name: "secretsmanager", scope: "secretsmanager", target: "secretsmanager", source: "secretsmanager.amazonaws.com", prefix: "secretsmanager",
-		proto: protoJSON, ops: map[string]*operation{"GetSecretValue": reads(getSecretValue).on(func(c *call) []string {
-			var in struct{ SecretId string }
-			_ = c.decode(&in)
-			if s := c.place().secret(in.SecretId); s != nil {
-				return []string{s.arn}
-			}
-			return []string{c.place().arn("secretsmanager", "secret:"+in.SecretId)}
-		})}}
-}
-
-// secret takes a name, an ARN, or an ARN without its six random characters.
-func (r *regional) secret(id string) *secret {
-	for _, s := range r.secrets {
-		if id == s.name || id == s.arn || id == s.arn[:len(s.arn)-7] {
-			return s
-		}
-	}
-	return nil
-}
-
-func getSecretValue(c *call, in *struct{ SecretId string }) (any, error) {
-	s := c.place().secret(in.SecretId)
-	if s == nil {
-		return nil, fail("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
-	}
-	return map[string]any{"ARN": s.arn, "Name": s.name, "SecretString": s.value, "VersionId": s.version, "VersionStages": []string{"AWSCURRENT"},
-		"CreatedDate": epoch(s.created)}, nil
 }

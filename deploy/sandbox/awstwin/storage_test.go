@@ -248,3 +248,30 @@ func TestSecrets(t *testing.T) {
 		t.Fatalf("%+v %v", s, err)
 	}
 }
+
+// TestAMailWithPictures: what is shown in the HTML is told from what is attached, and 40 MB are the most, encoded.
+func TestAMailWithPictures(t *testing.T) {
+	w := newWorld(t, nil)
+	w.SetSES(management, "us-east-1", true, "forge.example")
+	c := sesv2.NewFromConfig(bot(w.Organization))
+	send := func(a ...sestypes.Attachment) error {
+		_, err := c.SendEmail(ctxOf(t), &sesv2.SendEmailInput{FromEmailAddress: aws.String("breakglass@forge.example"), Destination: &sestypes.Destination{ToAddresses: []string{"sec@forge.example"}},
+			Content: &sestypes.EmailContent{Simple: &sestypes.Message{Subject: &sestypes.Content{Data: aws.String("BG-1042")}, Attachments: a,
+				Body: &sestypes.Body{Html: &sestypes.Content{Data: aws.String(`<img src="cid:timeline">`)}}}}})
+		return err
+	}
+	if err := send(sestypes.Attachment{FileName: aws.String("timeline.png"), ContentType: aws.String("image/png"), ContentId: aws.String("timeline"),
+		ContentDisposition: sestypes.AttachmentContentDispositionInline, RawContent: []byte("PNG")},
+		sestypes.Attachment{FileName: aws.String("report.json"), RawContent: []byte("{}")}); err != nil {
+		t.Fatal(err)
+	}
+	a := w.Mails()[0].Attachments
+	if len(a) != 2 || !a[0].Inline || a[0].ContentID != "timeline" || a[1].Inline || string(a[1].Content) != "{}" {
+		t.Errorf("%+v", a)
+	}
+	err := send(sestypes.Attachment{FileName: aws.String("all.bin"), RawContent: make([]byte, 31<<20)})
+	wantCode(t, err, "BadRequestException")
+	if err = send(sestypes.Attachment{FileName: aws.String("some.bin"), RawContent: make([]byte, 29<<20)}); err != nil {
+		t.Error(err)
+	}
+}

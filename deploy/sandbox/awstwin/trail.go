@@ -10,8 +10,8 @@ import (
 	"unicode"
 )
 
-// trailLimit is how many events an account keeps in each Region; the oldest go first.
-const trailLimit = 50_000
+// trailLimit is how many events an account keeps in each Region, and an organisation's trail of all; the oldest go first.
+const trailLimit = 1_000_000
 
 // trailKept is how long LookupEvents looks back.
 const trailKept = 90 * 24 * time.Hour
@@ -24,6 +24,7 @@ type event struct {
 	seq       uint64
 	at        time.Time
 	visible   time.Time // when LookupEvents begins to show it
+	late      time.Duration
 	who       *identity
 	account   string // recipient
 	region    string
@@ -42,19 +43,23 @@ type event struct {
 	details   json.RawMessage // serviceEventDetails
 	resources []trailResource
 	identity  map[string]any // overrides the one that who gives
+	extra     map[string]any // further fields of the event
 }
 
 type trailLog struct{ events []*event } // in the order of their times
 
 type lateness struct {
-	name string
-	by   time.Duration
-	left int
+	name    string
+	account string
+	by      time.Duration
+	left    int // negative: for good
 }
 
 type trailSettings struct {
-	delay time.Duration
-	late  []*lateness
+	delay  time.Duration
+	late   []*lateness
+	portal string // the type of people in events of the portal
+	org    *orgTrail
 }
 
 // SetTrailDelay changes how long after a call LookupEvents begins to show its event; it holds for events from now on.
@@ -64,11 +69,23 @@ func (o *Organization) SetTrailDelay(d time.Duration) {
 	o.trail.delay = d
 }
 
-// DelayEvents makes the next n events of a name (empty: any) come by more than the usual delay.
+// DelayEvents makes the next n events of a name (empty: any) come by more than the usual delay; a negative n: all of them from now on.
 func (o *Organization) DelayEvents(name string, by time.Duration, n int) {
+	o.DelayEventsIn("", name, by, n)
+}
+
+// DelayEventsIn is DelayEvents for the events of one account.
+func (o *Organization) DelayEventsIn(accountID, name string, by time.Duration, n int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.trail.late = append(o.trail.late, &lateness{name, by, n})
+	o.trail.late = append(o.trail.late, &lateness{name, accountID, by, n})
+}
+
+// SetPortalIdentity changes the type of people in the access portal's events: IdentityCenterUser, or Unknown, which is documented too.
+func (o *Organization) SetPortalIdentity(kind string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.trail.portal = kind
 }
 
 // write puts an event into its account's trail. Lock held.
@@ -85,12 +102,14 @@ func (o *Organization) write(e *event) {
 	if e.kind == "" {
 		e.kind = "AwsApiCall"
 	}
-	e.visible = e.at.Add(o.trail.delay)
+	e.visible = e.at.Add(o.trail.delay + e.late)
 	for i, l := range o.trail.late {
-		if l.name == "" || l.name == e.name {
+		if (l.name == "" || l.name == e.name) && (l.account == "" || l.account == e.account) {
 			e.visible = e.visible.Add(l.by)
-			if l.left--; l.left <= 0 {
-				o.trail.late = append(o.trail.late[:i:i], o.trail.late[i+1:]...)
+			if l.left > 0 {
+				if l.left--; l.left == 0 {
+					o.trail.late = append(o.trail.late[:i:i], o.trail.late[i+1:]...)
+				}
 			}
 			break
 		}
@@ -101,6 +120,9 @@ func (o *Organization) write(e *event) {
 		a.trail[e.region] = log
 	}
 	log.add(e)
+	if o.trail.org != nil {
+		o.trail.org.add(e)
+	}
 	o.forward(e)
 }
 

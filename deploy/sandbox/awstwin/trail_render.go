@@ -4,13 +4,17 @@
 package awstwin
 
 import (
+	"cmp"
 	"encoding/json"
 	"strconv"
 	"time"
 )
 
 // render writes an event as CloudTrail has it (event version 1.11).
-func (o *Organization) render(e *event) json.RawMessage {
+func (o *Organization) render(e *event) json.RawMessage { return encoded(o.record(e)) }
+
+// record is the event as a tree, of which parts may still be JSON.
+func (o *Organization) record(e *event) map[string]any {
 	params := e.params
 	if params == nil {
 		params = lowered(e.input)
@@ -37,7 +41,10 @@ func (o *Organization) render(e *event) json.RawMessage {
 		}
 		v["resources"] = list
 	}
-	return encoded(v)
+	for k, x := range e.extra {
+		v[k] = x
+	}
+	return v
 }
 
 func orNull(m json.RawMessage) any {
@@ -56,7 +63,7 @@ func (o *Organization) userIdentity(e *event) map[string]any {
 	who := e.who
 	switch who.kind {
 	case kindPortal:
-		return map[string]any{"type": "IdentityCenterUser", "accountId": who.account, "credentialId": who.accessKey, "onBehalfOf": o.onBehalfOf(who.person)}
+		return map[string]any{"type": cmp.Or(o.trail.portal, "IdentityCenterUser"), "accountId": who.account, "credentialId": who.accessKey, "onBehalfOf": o.onBehalfOf(who.person)}
 	case kindService:
 		return map[string]any{"type": "AWSService", "invokedBy": who.name}
 	case kindIAMUser:

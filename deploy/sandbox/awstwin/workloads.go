@@ -1,4 +1,4 @@
-// A little of CloudWatch Logs, RDS and DynamoDB, so that a session has something to read and to write.
+// A little of RDS and DynamoDB, so that a session has something to read and to write.
 
 package awstwin
 
@@ -6,40 +6,10 @@ import (
 	"maps"
 	"slices"
 	"sort"
-	"strings"
-	"time"
 )
-
-// logGroup is a CloudWatch Logs group with its streams.
-type logGroup struct {
-	name    string
-	created time.Time
-	streams map[string][]logLine
-}
-
-type logLine struct {
-	at   time.Time
-	text string
-}
 
 type database struct {
 	id, engine, endpoint string
-}
-
-// AddLogGroup puts a CloudWatch Logs stream with lines into an account and Region; a group that is there gets the stream.
-func (o *Organization) AddLogGroup(accountID, region, group, stream string, lines ...string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.settle(o.cfg.Now())
-	p := o.must(accountID).in(region)
-	g := p.logGroups[group]
-	if g == nil {
-		g = &logGroup{name: group, created: o.cfg.Now(), streams: map[string][]logLine{}}
-		p.logGroups[group] = g
-	}
-	for _, l := range lines {
-		g.streams[stream] = append(g.streams[stream], logLine{o.cfg.Now(), l})
-	}
 }
 
 // AddDatabase puts an RDS instance into an account and Region.
@@ -56,90 +26,6 @@ func (o *Organization) AddTable(accountID, region, name string) {
 	defer o.mu.Unlock()
 	o.settle(o.cfg.Now())
 	o.must(accountID).in(region).tables[name] = map[string]any{}
-}
-
-func logsService() *service {
-	return &service{name: "logs", scope: "logs", target: "Logs_20140328", source: "logs.amazonaws.com", prefix: "logs", proto: protoJSON,
-		ops: map[string]*operation{
-			"DescribeLogGroups":  reads(describeLogGroups),
-			"DescribeLogStreams": reads(describeLogStreams).on(logARN),
-			"GetLogEvents":       reads(getLogEvents).on(logARN),
-			"FilterLogEvents":    reads(filterLogEvents).on(logARN),
-		}}
-}
-
-type logInput struct {
-	LogGroupName, LogGroupNamePrefix, LogStreamName, FilterPattern string
-}
-
-func logARN(c *call) []string {
-	var in logInput
-	_ = c.decode(&in)
-	return []string{c.place().arn("logs", "log-group:"+in.LogGroupName+":*")}
-}
-
-func (in *logInput) group(c *call) (*logGroup, error) {
-	if g := c.place().logGroups[in.LogGroupName]; g != nil {
-		return g, nil
-	}
-	return nil, fail("ResourceNotFoundException", "The specified log group does not exist.")
-}
-
-func describeLogGroups(c *call, in *logInput) (any, error) {
-	groups := []any{}
-	for _, name := range slices.Sorted(maps.Keys(c.place().logGroups)) {
-		if g := c.place().logGroups[name]; strings.HasPrefix(name, in.LogGroupNamePrefix) {
-			groups = append(groups, map[string]any{"logGroupName": name, "creationTime": g.created.UnixMilli(), "arn": c.place().arn("logs", "log-group:"+name+":*")})
-		}
-	}
-	return map[string]any{"logGroups": groups}, nil
-}
-
-func describeLogStreams(c *call, in *logInput) (any, error) {
-	g, err := in.group(c)
-	if err != nil {
-		return nil, err
-	}
-	streams := []any{}
-	for _, name := range slices.Sorted(maps.Keys(g.streams)) {
-		streams = append(streams, map[string]any{"logStreamName": name, "creationTime": g.created.UnixMilli()})
-	}
-	return map[string]any{"logStreams": streams}, nil
-}
-
-func lineViews(lines []logLine, keep func(string) bool) []any {
-	views := []any{}
-	for _, l := range lines {
-		if keep(l.text) {
-			views = append(views, map[string]any{"timestamp": l.at.UnixMilli(), "ingestionTime": l.at.UnixMilli(), "message": l.text})
-		}
-	}
-	return views
-}
-
-func getLogEvents(c *call, in *logInput) (any, error) {
-	g, err := in.group(c)
-	if err != nil {
-		return nil, err
-	}
-	lines, ok := g.streams[in.LogStreamName]
-	if !ok {
-		return nil, fail("ResourceNotFoundException", "The specified log stream does not exist.")
-	}
-	return map[string]any{"events": lineViews(lines, func(string) bool { return true }), "nextForwardToken": "f/1", "nextBackwardToken": "b/1"}, nil
-}
-
-// filterLogEvents takes the pattern for a plain text to be found.
-func filterLogEvents(c *call, in *logInput) (any, error) {
-	g, err := in.group(c)
-	if err != nil {
-		return nil, err
-	}
-	want, all := strings.Trim(in.FilterPattern, `"`), []any{}
-	for _, name := range slices.Sorted(maps.Keys(g.streams)) {
-		all = append(all, lineViews(g.streams[name], func(s string) bool { return strings.Contains(s, want) })...)
-	}
-	return map[string]any{"events": all}, nil
 }
 
 func rdsService() *service {

@@ -27,6 +27,7 @@ type panel struct {
 	Role      string // a role that the chosen person's IAM user may assume; "" for none
 	IAMUser   string
 	Mails     []mail
+	Archive   *archive
 	Log       []happening
 	Since     *since // what came of the last skip
 	SlackDown bool
@@ -64,6 +65,7 @@ type shell struct {
 type mail struct {
 	N                           int
 	To, From, Subject, At, Body string
+	HTML                        string // where it is shown; "" for a mail of text alone
 	Files                       []mailFile
 }
 
@@ -104,6 +106,9 @@ func (s *site) panel(l look) panel {
 		p.Mails = append(p.Mails, s.mail(w, i, m))
 	}
 	slices.Reverse(p.Mails)
+	if l.tab == "archive" {
+		p.Archive = s.archive(w)
+	}
 	p.Log = s.log(w)
 	if l.tab != "log" {
 		p.Since = s.sinceSkip(p.Log)
@@ -193,6 +198,9 @@ func (s *site) estate(w writer, p *panel) {
 func (s *site) mail(w writer, n int, m awstwin.Mail) mail {
 	out := mail{N: n, To: strings.Join(slices.Concat(m.To, m.Cc), ", "), From: m.From, Subject: m.Subject, At: w.when(m.At, "{date_short_pretty} at {time}"),
 		Body: first(strings.TrimSpace(m.Text), "(This message has no plain text.)")}
+	if m.HTML != "" {
+		out.HTML = letterURL(n)
+	}
 	for i, a := range m.Attachments {
 		out.Files = append(out.Files, mailFile{a.Name, mailURL(n, i), len(a.Content)})
 	}

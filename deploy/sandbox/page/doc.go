@@ -14,7 +14,8 @@
 //
 // Only requests whose Host is loopback are answered, so that no page on the web can reach in by a name that points here. What changes
 // something is POST, same-origin by http.CrossOriginProtection, and JSON. A Content-Security-Policy allows what is embedded here and
-// nothing else.
+// nothing else. Mails and archived reports, which somebody else wrote, are documents of their own in sandboxed frames or windows, without
+// scripts and without a network.
 //
 // # Hooks
 //
@@ -34,13 +35,15 @@
 //	home                  the App Home
 //	unsupported           a block this page cannot draw
 //	clock, skip-5m, skip-30m, skip-1h, skip-3h   the time and its buttons; offset is how far it is ahead
-//	tab-access, tab-org, tab-mail, tab-log, tab-faults   the parts of the AWS panel
+//	tab-access, tab-org, tab-mail, tab-archive, tab-log, tab-faults   the parts of the AWS panel
 //	access                what the chosen person can enter; access-ACCOUNT-SET one line; signin-ACCOUNT-SET its button
 //	assume                the button of a person who has an IAM user: the break-glass role, with MFA
 //	session               a session that was opened; act-NAME what to do with it (act-describe-instances …); result in data-allowed;
 //	                      refused-by where a policy denies it everything, outlived where none does and its assignment is gone
 //	assignments           the table of the organisation; instances; ssm-sessions; schedules; guards
-//	mails, mail           the messages that were sent
+//	mails, mail           the messages that were sent; mail-html: the frame that shows one as HTML
+//	archive, folder, object   the bucket of evidence
+//	alarm                 what holds everything up just now (Config.Alarm)
 //	log                   what happened, newest first; since-skip: the part of it that came after the last skip
 //	walk, walk-N          the five-minute walk and its steps, data-done; walk-go-N its links; walk-dismiss
 //	fault-slack, fault-aws, fault-sockets   the switches of the faults panel

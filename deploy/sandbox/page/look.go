@@ -17,10 +17,10 @@ type look struct {
 	who    *sandbox.Person
 	room   string // a conversation's id, or home
 	thread string
-	tab    string // access, org, mail, log, faults
+	tab    string // access, org, mail, archive, log, faults
 }
 
-var tabs = []string{"access", "org", "mail", "log", "faults"}
+var tabs = []string{"access", "org", "mail", "archive", "log", "faults"}
 
 // lookAt reads an address. What it names and is not there is replaced by what is: an old bookmark is no error.
 func (s *site) lookAt(r *http.Request) look {
@@ -86,6 +86,7 @@ func (l look) as(p *sandbox.Person) look { return look{who: p, tab: l.tab} }
 // screen is everything the templates draw.
 type screen struct {
 	Product, Note string
+	Alarm         string
 	Who           person
 	Guest         bool
 	People        []person
@@ -130,8 +131,11 @@ func (s *site) screen(l look) *screen {
 	}
 	out.Form = s.form(l.who.Slack, s.world.Slack.As(l.who.Slack).View())
 	out.AWS = s.panel(l)
+	if s.alarm != nil {
+		out.Alarm = s.alarm()
+	}
 	out.Walk = s.steps(l)
-	for _, t := range [][2]string{{"access", "Access"}, {"org", "Everyone"}, {"mail", "Mail"}, {"log", "Log"}, {"faults", "Faults"}} {
+	for _, t := range [][2]string{{"access", "Access"}, {"org", "Everyone"}, {"mail", "Mail"}, {"archive", "Archive"}, {"log", "Log"}, {"faults", "Faults"}} {
 		out.Tabs = append(out.Tabs, tab{ID: t[0], Name: t[1], URL: l.on(t[0]), Chosen: t[0] == l.tab})
 	}
 	out.Tabs[2].Count = len(out.AWS.Mails)

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"path"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -27,6 +26,9 @@ type Config struct {
 	Product string
 	// Note is a line at the top, for what the caller has to say (where the bot runs, which policy it has). It may be empty.
 	Note string
+	// Alarm says what holds everything up just now, as that nobody is given access; it stands at the top while it is not empty. It may be nil, and
+	// is asked at every drawing.
+	Alarm func() string
 	// Commands are suggested in the message box, Shortcuts offered in menus. Default: those of the product's manifest.
 	Commands  []Suggestion
 	Shortcuts []Shortcut
@@ -50,6 +52,7 @@ type site struct {
 	world           *sandbox.World
 	clock           *clock.Clock
 	product, banner string
+	alarm           func() string
 	commands        []Suggestion
 	shortcuts       []Shortcut
 	tmpl            *template.Template
@@ -74,7 +77,7 @@ type site struct {
 
 // New makes the page. It answers everything under "/"; the twins are the caller's to mount elsewhere.
 func New(cfg Config) http.Handler {
-	s := &site{world: cfg.World, clock: cfg.Clock, product: cfg.Product, banner: cfg.Note, commands: cfg.Commands, shortcuts: cfg.Shortcuts,
+	s := &site{world: cfg.World, clock: cfg.Clock, product: cfg.Product, banner: cfg.Note, alarm: cfg.Alarm, commands: cfg.Commands, shortcuts: cfg.Shortcuts,
 		seen: map[string]string{}, was: map[string]string{}, sessions: map[string][]*signedIn{}, standing: map[awstwin.Assignment]bool{},
 		since: map[awstwin.Assignment]time.Time{}, poke: map[chan struct{}]bool{}}
 	if s.product == "" {
@@ -93,7 +96,9 @@ func New(cfg Config) http.Handler {
 	mux.HandleFunc("GET /view", s.part)
 	mux.HandleFunc("GET /events", s.events)
 	mux.HandleFunc("GET /assets/{name}", asset)
+	mux.HandleFunc("GET /mail/{mail}/html", s.letter)
 	mux.HandleFunc("GET /mail/{mail}/{file}", s.file)
+	mux.HandleFunc("GET /archive/{key...}", s.object)
 	mux.HandleFunc("POST /do/{verb}", s.post)
 	return guard(http.NewCrossOriginProtection().Handler(mux))
 }
@@ -118,7 +123,7 @@ func (s *site) begin() {
 }
 
 // policy lets the page run what is embedded here and speak to its own server, and nothing else.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; frame-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // guard answers loopback names only: a page of the web that resolves its own name to this machine (DNS rebinding) sends that name as Host.
@@ -179,23 +184,6 @@ func asset(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
 	_, _ = w.Write(b)
-}
-
-func mailURL(n, file int) string { return "/mail/" + strconv.Itoa(n) + "/" + strconv.Itoa(file) }
-
-// file hands out what was attached to a mail. It is never shown in the page: a report may be HTML that somebody else wrote.
-func (s *site) file(w http.ResponseWriter, r *http.Request) {
-	n, err1 := strconv.Atoi(r.PathValue("mail"))
-	i, err2 := strconv.Atoi(r.PathValue("file"))
-	all := s.world.AWS.Mails()
-	if err1 != nil || err2 != nil || n < 0 || n >= len(all) || i < 0 || i >= len(all[n].Attachments) {
-		http.NotFound(w, r)
-		return
-	}
-	a := all[n].Attachments[i]
-	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": path.Base(a.Name)}))
-	_, _ = w.Write(a.Content)
 }
 
 // dict makes a map of keys and values, for templates that take more than one thing.

@@ -129,6 +129,8 @@ func (s *site) do(ctx context.Context, p *sandbox.Person, n int, name string) er
 		one := attempt{at: s.clock.Now(), what: action.Service + ":" + action.Name, allowed: err == nil, said: s.words(action, x.session, answer)}
 		if err != nil {
 			one.said = err.Error()
+		} else if action.Name == "StartSession" {
+			s.typeInto(str(decode(answer), "SessionId"))
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -138,6 +140,13 @@ func (s *site) do(ctx context.Context, p *sandbox.Person, n int, name string) er
 		return nil
 	}
 	return fmt.Errorf("there is nothing called %q to do", name)
+}
+
+// typeInto is what somebody does in a shell that they opened here, so that there is something to log.
+func (s *site) typeInto(id string) {
+	if shell := s.world.AWS.ShellOf(id); shell != nil {
+		shell.Type("$ uptime", " 02:14:07 up 41 days,  3:02,  1 user,  load average: 9.87, 8.12, 5.40", "$ sudo systemctl restart api", "$ systemctl is-active api", "active")
+	}
 }
 
 func (s *site) find(p *sandbox.Person, n int) *signedIn {

@@ -1,0 +1,185 @@
+package workflows
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"breakglass/store"
+	"breakglass/workflows/report"
+)
+
+// The monthly review: how often the glass was broken, drawn up by the calendar, said in the requests channel, sent and archived. Whoever looked through it
+// says so with a button.
+
+// calendarEvery is how often the calendar is looked at. Its last slot is in the store: one that was missed is made up for once, at the next start.
+const calendarEvery = "@every 1m"
+
+const slotFact = "monthly"
+
+func reviewedFact(month string) string { return "reviewed " + month }
+
+// calendar draws up the review whose time has come.
+func (e *Engine) calendar() {
+	if err := e.reviewDue(); err != nil {
+		e.broken("draw up the monthly review", err)
+	}
+}
+
+func (e *Engine) reviewDue() error {
+	p := e.Policy()
+	if p.Report.Monthly == "" {
+		return nil
+	}
+	every, err := cron.ParseStandard(p.Report.Monthly)
+	if err != nil {
+		return fmt.Errorf("report.monthly %q: %w", p.Report.Monthly, err)
+	}
+	zone := p.Timezone
+	if zone == nil {
+		zone = time.UTC
+	}
+	now := e.now().In(zone)
+	s, known, err := e.DB.Fact(slotFact)
+	if err != nil {
+		return err
+	}
+	last, perr := time.Parse(time.RFC3339, s)
+	if !known || perr != nil { // nothing was ever missed before the first start
+		return e.DB.Jot(e.by(), slotFact, now.Format(time.RFC3339))
+	}
+	slot := time.Time{}
+	for next := every.Next(last.In(zone)); !next.IsZero() && !next.After(now); next = every.Next(next) {
+		slot = next
+	}
+	if slot.IsZero() {
+		return nil
+	}
+	month := slot.AddDate(0, 0, -slot.Day()).Format("2006-01") // the last day of the month before
+	r, err := e.Review(month, now)
+	if err != nil {
+		return err
+	}
+	notices := []store.Notice{{Kind: NoticeReview, Lane: "review", Message: "review " + month, Data: map[string]string{"month": month, "text": strings.Join(r.Lines(), "\n")}}}
+	if len(p.Report.Email) > 0 {
+		notices = append(notices, store.Notice{Kind: NoticeReport, Lane: "review" + mailLane, To: strings.Join(p.Report.Email, ","), Data: map[string]string{"month": month}})
+	}
+	err = e.DB.ArchiveReview(e.by(), month, store.PartDrawn, store.EventReview, map[string]string{slotFact: slot.Format(time.RFC3339)}, 0, notices...)
+	e.hear()
+	e.file()
+	return err
+}
+
+// Month reads a month as people write it, 2026-10, in the policy's time zone.
+func (e *Engine) Month(month string) (from, to time.Time, err error) {
+	zone := e.Policy().Timezone
+	if zone == nil {
+		zone = time.UTC
+	}
+	from, err = time.ParseInLocation("2006-01", month, zone)
+	return from, from.AddDate(0, 1, 0), err
+}
+
+// trend is how many months a review looks back, its own among them.
+const trend = 12
+
+// Review draws up a month from the store.
+func (e *Engine) Review(month string, at time.Time) (*report.Review, error) {
+	from, to, err := e.Month(month)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no month: they look like 2026-10", month)
+	}
+	m := report.Month{From: from, To: to, At: at, Found: make([]int, trend)}
+	if e.Archive != nil {
+		m.Archive = e.Archive.String() + "/reviews/" + month
+	}
+	if err := e.monthsEvents(&m); err != nil {
+		return nil, err
+	}
+	var bad error
+	m.Requests = func(yield func(store.Request) bool) {
+		bad = e.DB.EachRequest(func(r store.Request) bool { return yield(r) })
+	}
+	r := report.NewReview(m)
+	return r, bad
+}
+
+// monthsEvents counts what was found and refused.
+func (e *Engine) monthsEvents(m *report.Month) error {
+	first := m.From.AddDate(0, 1-trend, 0)
+	for after := uint64(0); ; {
+		events, err := e.DB.Events(after, 5000)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		for _, ev := range events {
+			after = ev.Seq
+			at := ev.At.In(m.From.Location())
+			if at.Before(first) || !at.Before(m.To) {
+				continue
+			}
+			in := !at.Before(m.From)
+			switch {
+			case ev.Kind == store.EventRefused && in:
+				m.Refused++
+			case ev.Kind == store.EventFound:
+				ago := (m.From.Year()-at.Year())*12 + int(m.From.Month()) - int(at.Month())
+				if ago >= 0 && ago < trend {
+					m.Found[trend-1-ago]++
+				}
+				if in {
+					d := ev.Data
+					m.Findings = append(m.Findings, report.Finding{At: ev.At, What: d["what"], Where: d["account"], Granted: d["granted"], Who: d["who"], Detail: d["detail"], Done: d["done"]})
+				}
+			}
+		}
+	}
+}
+
+// reviewed records who looked through a month.
+func (e *Engine) reviewed(ctx context.Context, c store.Click) error {
+	month := c.Text
+	if _, _, err := e.Month(month); err != nil {
+		return &Refusal{RefusedUnknown, "There is no such month."}
+	}
+	base, err := e.DB.Filed("reviews/" + month)
+	if err != nil {
+		return err
+	}
+	if base.Parts == 0 {
+		return &Refusal{RefusedUnknown, "There is no review of " + month + "."}
+	}
+	if _, known, err := e.DB.Fact(reviewedFact(month)); err != nil || known {
+		if err == nil {
+			err = &Refusal{RefusedState, month + " was reviewed already."}
+		}
+		return err
+	}
+	p := e.Policy()
+	principal, person, err := e.match(ctx, p, c)
+	if err != nil {
+		return err
+	}
+	if v := p.MayLockDown(who(principal)); !v.OK {
+		return &Refusal{RefusedNotYours, "Those who may declare a lockdown review the month: they answer for all of it."}
+	}
+	by := e.named(person)
+	r, err := e.Review(month, by.At)
+	if err != nil {
+		return err
+	}
+	told, err := json.Marshal(map[string]any{"month": month, "by": person, "at": by.At})
+	if err != nil {
+		return err
+	}
+	n := store.Notice{Kind: NoticeReview, Lane: "review", Message: "review " + month, Data: map[string]string{
+		"month": month, "text": strings.Join(r.Lines(), "\n"), "by": person.Label(), "at": by.At.Format(time.RFC3339)}}
+	err = e.DB.ArchiveReview(by, month, store.PartReviewed, store.EventReviewed, map[string]string{reviewedFact(month): string(told)}, c.Seq, n)
+	e.hear()
+	e.file()
+	return err
+}
