@@ -162,7 +162,9 @@ func (e *Engine) fence(ctx context.Context, account string) error {
 	if err != nil {
 		return err
 	}
-	differed, err := e.Guards.Fence(ctx, f)
+	differed, err := e.Guards.Fence(ctx, f, func(differed string) error {
+		return e.DB.Log(e.by(), store.EventIntent, map[string]string{"effect": "fence", "account": account, "differed": clip(differed, 300)})
+	})
 	if err != nil {
 		return err
 	}

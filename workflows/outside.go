@@ -53,8 +53,9 @@ type Guards interface {
 	Write(ctx context.Context, g store.Guard) error
 	// Inspect says how a guard differs from what it must say, "" where it does not.
 	Inspect(ctx context.Context, g store.Guard) (differs string, err error)
-	// Fence makes sure of the fence of an account, and says how it differed, "" where it did not. It is cheap to ask again.
-	Fence(ctx context.Context, f store.Fence) (differed string, err error)
+	// Fence makes sure of the fence of an account, and says how it differed, "" where it did not. Before it writes, it tells about how, and does not where that
+	// is an error. It is cheap to ask again.
+	Fence(ctx context.Context, f store.Fence, about func(differed string) error) (differed string, err error)
 }
 
 // DeadMan keeps the schedules that take access away when the bot is gone.

@@ -166,17 +166,24 @@ func (g guards) Inspect(ctx context.Context, doc store.Guard) (string, error) {
 	return "", nil
 }
 
-func (g guards) Fence(ctx context.Context, f store.Fence) (string, error) {
-	if _, err := g.r.call(ctx, "fence", store.Tuple{Account: f.Account}); err != nil {
-		return "", err
-	}
+func (g guards) Fence(ctx context.Context, f store.Fence, about func(string) error) (string, error) {
 	w := g.r.w
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	differed, known := w.fences[f.Account]
+	w.mu.Unlock()
 	if !known {
 		differed = "it is as it was installed"
 	}
+	if differed != "" {
+		if err := about(differed); err != nil {
+			return "", err
+		}
+	}
+	if _, err := g.r.call(ctx, "fence", store.Tuple{Account: f.Account}); err != nil {
+		return "", err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.fences[f.Account] = ""
 	return differed, nil
 }

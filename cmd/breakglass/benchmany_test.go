@@ -164,7 +164,7 @@ func (w *town) layGuards(db *store.DB, guards map[store.Tuple]bool) {
 		w.tb.Fatal(err)
 	}
 	for _, a := range w.places {
-		if _, err := c.Guards().Fence(ctx, store.Fence{Account: a.ID, MayAssume: pol.MayAssume(a.ID)}); err != nil {
+		if _, err := c.Guards().Fence(ctx, store.Fence{Account: a.ID, MayAssume: pol.MayAssume(a.ID)}, func(string) error { return nil }); err != nil {
 			w.tb.Fatal(err)
 		}
 	}

@@ -25,7 +25,7 @@ type fenceState struct {
 // (AccessDenied), or would be too long (FenceFull).
 //
 // Without a prefix for guards there is no fence either, and nothing is done.
-func (g *Guards) Fence(ctx context.Context, f store.Fence) (differed string, err error) {
+func (g *Guards) Fence(ctx context.Context, f store.Fence, about func(differed string) error) (differed string, err error) {
 	if g.prefix == "" {
 		return "", nil
 	}
@@ -45,6 +45,9 @@ func (g *Guards) Fence(ctx context.Context, f store.Fence) (differed string, err
 	p.turn.leave()
 	if err != nil || differed == "" {
 		return "", wrap("reading the fence", err)
+	}
+	if err := about(differed); err != nil {
+		return "", wrap("writing the fence", err)
 	}
 	if err := g.put(ctx, p, doc); err != nil {
 		return "", wrap("writing the fence", err)

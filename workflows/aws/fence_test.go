@@ -18,9 +18,11 @@ func fenced() store.Fence {
 	return store.Fence{Account: wealth, MayAssume: map[string][]string{"Guarded": {"developer-rds-access"}, "BreakGlassAdminRole": nil}}
 }
 
+func untold(string) error { return nil }
+
 func fence(t *testing.T, g *Guards, f store.Fence) string {
 	t.Helper()
-	differed, err := g.Fence(t.Context(), f)
+	differed, err := g.Fence(t.Context(), f, untold)
 	if err != nil {
 		t.Fatalf("Fence: %v", err)
 	}
@@ -250,19 +252,19 @@ func TestFenceRefusals(t *testing.T) {
 		f := fenced()
 		f.Account = "100000000000"
 		w.SetRole(f.Account, byMember, botTrusts, map[string]string{"all": allowAll})
-		_, err := g.Fence(t.Context(), f)
+		_, err := g.Fence(t.Context(), f, untold)
 		wantRefusal(t, err, codeNoEntity, FenceName, f.Account)
 		for n := range 40 {
 			f.MayAssume[fmt.Sprintf("Forge-Prod-BreakGlass-%d", n)] = []string{fmt.Sprint("role-", n)}
 		}
 		w.operations()
-		_, err = g.Fence(t.Context(), f)
+		_, err = g.Fence(t.Context(), f, untold)
 		wantRefusal(t, err, "FenceFull", "may_assume", f.Account)
 		if ops := w.operations(); ops != "" {
 			t.Errorf("asked: %s", ops)
 		}
 		w.FailNext("iam", "CreatePolicyVersion", "ServiceFailure", 1)
-		if d, err := g.Fence(t.Context(), fenced()); err == nil {
+		if d, err := g.Fence(t.Context(), fenced(), untold); err == nil {
 			t.Fatalf("a fence that was not written: %q", d)
 		}
 		if d := fence(t, g, fenced()); d == "" {

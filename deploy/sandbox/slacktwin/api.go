@@ -232,6 +232,9 @@ func readCall(r *http.Request, method string) (*call, error) {
 			}
 		}
 	} else {
+		if err := r.ParseForm(); err != nil { // a caller who was killed leaves half a body: it asked for nothing
+			return nil, fmt.Errorf("invalid_form_data: %w", err)
+		}
 		if err := r.ParseMultipartForm(bodyLimit); err != nil && err != http.ErrNotMultipart {
 			return nil, fmt.Errorf("invalid_form_data: %w", err)
 		}
