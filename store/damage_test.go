@@ -192,7 +192,7 @@ func TestCheckFindsWhatDoesNotFit(t *testing.T) {
 		}
 		return rec
 	}
-	index := func(db *store.DB, bucket string, key []byte) error { return db.Put(bucket, key, store.Mark(key)) }
+	index := func(db *store.DB, bucket string, key []byte) error { return db.Put(bucket, key, store.Marked(key)) }
 	due := append(store.Key(uint64(noon.Add(3600e9).UnixNano())), r1...)
 	cases := map[string]func(db *store.DB, a, c store.Request) error{
 		"no due key": func(db *store.DB, a, c store.Request) error { return db.Put("due", due, nil) },

@@ -88,7 +88,7 @@ var (
 	Key    = u64
 	Encode = encode
 	After  = after
-	Mark   = func(key []byte) []byte { return sum(key, nil) }
+	Marked = func(key []byte) []byte { return sum(key, nil) }
 )
 
 // DecodeRequest reads a record of a request.

@@ -76,11 +76,12 @@ func (e *Engine) archive(ctx context.Context, f *filing) {
 	if e.Archive == nil || e.Signer == nil {
 		return
 	}
-	err := e.archiveAll(ctx, f)
+	waits, err := e.archiveAll(ctx, f)
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
 		e.archiveFails(f, err)
+	case waits: // what failed is not tried in this round
 	case f.told:
 		e.tellArchive(map[string]string{"done": "true"})
 		fallthrough
@@ -89,36 +90,37 @@ func (e *Engine) archive(ctx context.Context, f *filing) {
 	}
 }
 
-func (e *Engine) archiveAll(ctx context.Context, f *filing) error {
+// archiveAll is one round. waits: a part that failed before waits for its next try.
+func (e *Engine) archiveAll(ctx context.Context, f *filing) (waits bool, err error) {
 	if f.signer == nil {
 		signer, key, err := e.Signer(ctx)
 		if err != nil {
-			return fmt.Errorf("the key that signs checkpoints: %w", err)
+			return false, fmt.Errorf("the key that signs checkpoints: %w", err)
 		}
 		if err := e.takeKey(key); err != nil {
-			return err
+			return false, err
 		}
 		f.signer = signer
 	}
 	if !f.compared {
 		if err := e.compareArchive(ctx, f); err != nil {
-			return err
+			return false, err
 		}
 		f.compared = true
 	}
-	parts, errParts := e.putParts(ctx, f)
+	parts, waits, errParts := e.putParts(ctx, f)
 	b, err := e.book()
 	if err != nil {
-		return errors.Join(errParts, err)
+		return waits, errors.Join(errParts, err)
 	}
 	lines, _, err := e.DB.Root()
 	if err != nil {
-		return errors.Join(errParts, err)
+		return waits, errors.Join(errParts, err)
 	}
 	if b.To == 0 && (lines == b.Lines || parts == 0 && e.now().Before(b.At.Add(checkpointEvery))) {
-		return errParts
+		return waits, errParts
 	}
-	return errors.Join(errParts, e.putLog(ctx, f, b))
+	return waits, errors.Join(errParts, e.putLog(ctx, f, b))
 }
 
 func (e *Engine) book() (b book, err error) {

@@ -33,6 +33,9 @@ func TestOverlaps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for i := range pol.Scenarios {
+		pol.Scenarios[i].PostMortem = false
+	}
 	bad := 0
 	seeds := uint64(20)
 	if os.Getenv("BREAKGLASS_SWEEP") != "" {

@@ -25,19 +25,20 @@ import (
 // mostParts is how many are looked at in a round.
 const mostParts = 200
 
-// putParts puts what waits, the oldest first; parts of one folder in their order. It says how many it completed, and the first thing that went wrong.
-func (e *Engine) putParts(ctx context.Context, f *filing) (done int, err error) {
+// putParts puts what waits, the oldest first; parts of one folder in their order. It says how many it completed, whether some that failed wait for their next try,
+// and the first thing that went wrong.
+func (e *Engine) putParts(ctx context.Context, f *filing) (done int, waits bool, err error) {
 	parts, err := e.DB.Parts(0, mostParts)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	stuck := map[string]bool{}
 	for _, p := range parts {
 		if ctx.Err() != nil {
-			return done, ctx.Err()
+			return done, waits, ctx.Err()
 		}
 		if stuck[p.Base] || p.NotUntil.After(e.now()) {
-			stuck[p.Base] = true
+			stuck[p.Base], waits = true, true
 			continue
 		}
 		perr := e.putPart(ctx, f, p)
@@ -53,7 +54,7 @@ func (e *Engine) putParts(ctx context.Context, f *filing) (done int, err error) 
 			err = errors.Join(err, e.DB.Unarchived(e.by(), p.Seq, e.now().Add(backoff(p.Attempts+1)), brief(perr)))
 		}
 	}
-	return done, err
+	return done, waits, err
 }
 
 func (e *Engine) putPart(ctx context.Context, f *filing, p store.Part) error {

@@ -103,6 +103,9 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for i := range pol.Scenarios { // what is owed after a session has tests of its own
+		pol.Scenarios[i].PostMortem = false
+	}
 	w := &world{
 		t: t, pol: pol, people: map[string]store.Principal{}, has: map[store.Tuple]bool{}, changes: map[string]*change{},
 		async: 3 * time.Second, bindAfter: 300 * time.Millisecond, log: &strings.Builder{}, ends: newEnds(),

@@ -212,7 +212,7 @@ func (r *run) Assigned(ctx context.Context, t store.Tuple) (bool, error) {
 
 // Trail.
 
-func (r *run) Read(ctx context.Context, q store.Query, each func(store.Record)) []store.Source {
+func (r *run) Collect(ctx context.Context, _ store.Query, _ store.Resume, _ func(string, store.Record) error, _ func(store.Mark) error) []store.Source {
 	if err := r.out(ctx); err != nil {
 		return nil
 	}

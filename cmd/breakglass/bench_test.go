@@ -165,7 +165,7 @@ func (s *site) together(n int, act func(i int) time.Duration) []time.Duration {
 	return took
 }
 
-func report(b *testing.B, what string, took []time.Duration) {
+func printed(b *testing.B, what string, took []time.Duration) {
 	slices.Sort(took)
 	ms := func(q float64) float64 {
 		return float64(took[min(len(took)-1, int(q*float64(len(took))))].Microseconds()) / 1000
@@ -204,7 +204,7 @@ func (s *site) crowd() {
 		return time.Since(began)
 	}
 	accounts := []string{"prod-wealth", "prod-cash", "prod-9squid"}
-	report(s.b, "command-ack", s.together(crowd, func(i int) time.Duration {
+	printed(s.b, "command-ack", s.together(crowd, func(i int) time.Duration {
 		return timed(func() error {
 			_, err := person(s.developers[i]).Command(ctx, "/breakglass ec2 "+accounts[i%3]+" 1h")
 			return err
@@ -221,7 +221,7 @@ func (s *site) crowd() {
 			}
 		}
 	}
-	report(s.b, "submit-ack", s.together(crowd, func(i int) time.Duration {
+	printed(s.b, "submit-ack", s.together(crowd, func(i int) time.Duration {
 		return timed(func() error {
 			errs, err := person(s.developers[i]).Submit(ctx)
 			if len(errs) > 0 {
@@ -235,7 +235,7 @@ func (s *site) crowd() {
 	s.wait("a quiet workspace", func() bool { n, err := s.prog.db.Notices(0, 1); return err == nil && len(n) == 0 })
 	s.world.AWS.ForgetCalls()
 	pressed := make([]time.Time, crowd)
-	report(s.b, "click-ack", s.together(crowd, func(i int) time.Duration {
+	printed(s.b, "click-ack", s.together(crowd, func(i int) time.Duration {
 		pressed[i] = time.Now()
 		return timed(func() error { return person(s.managers[i]).Click(ctx, channel, cards[i].TS, "Approve") })
 	}))
@@ -266,7 +266,7 @@ func (s *site) crowd() {
 			}
 		}
 	}
-	report(s.b, "approve-to-wire", wire)
+	printed(s.b, "approve-to-wire", wire)
 	s.wait("fifty sessions", func() bool {
 		n, err := s.prog.db.Tally()
 		return err == nil && n[store.Active] == crowd
@@ -276,7 +276,7 @@ func (s *site) crowd() {
 	for _, r := range open {
 		access = append(access, r.VerifiedAt.Sub(r.DecidedAt))
 	}
-	report(s.b, "approve-to-access", access)
+	printed(s.b, "approve-to-access", access)
 }
 
 // BenchmarkBusy has fifty people ask and fifty managers approve within five seconds, one every tenth of a second, as on a bad night. The figures of
@@ -336,7 +336,7 @@ func BenchmarkOne(b *testing.B) {
 		})
 		wire = append(wire, at.Sub(began))
 	}
-	report(b, "approve-to-wire", wire)
+	printed(b, "approve-to-wire", wire)
 }
 
 // BenchmarkForm is how long after the command the form can be used, with 30 ms added to each AWS call, in a small organisation and in one of 45
@@ -368,7 +368,7 @@ func BenchmarkForm(b *testing.B) {
 				calls = len(s.world.AWS.Calls())
 				_ = dev.CloseAll(context.Background())
 			}
-			report(b, "usable", usable)
+			printed(b, "usable", usable)
 			b.ReportMetric(float64(calls), "aws-calls")
 		})
 	}

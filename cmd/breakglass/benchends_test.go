@@ -199,8 +199,8 @@ func BenchmarkApprove(b *testing.B) {
 		}
 		<-time.After(time.Second) // the next person comes when the quotas are at rest
 	}
-	report(b, "approve-to-wire", wire)
-	report(b, "approve-to-access", access)
+	printed(b, "approve-to-wire", wire)
+	printed(b, "approve-to-access", access)
 	b.ReportMetric(float64(calls)/float64(n), "aws-calls-to-wire")
 }
 

@@ -60,6 +60,7 @@ type story struct {
 	expect   int // refusals of the twin that the story provoked
 	begin    []awstwin.Assignment
 	sessions map[string]*awstwin.Session // who stays signed in, by the story's names
+	tampered bool                        // somebody altered the archive
 	keep     bool                        // the story says itself what must stand in AWS at the end
 }
 
@@ -194,7 +195,9 @@ func (s *story) crash() {
 	_ = s.stop()
 	s.net.Mend("slack.twin")
 	s.net.Mend("aws.twin")
+	was := s.store
 	s.store = filepath.Join(s.dir, fmt.Sprintf("after-crash-%d.db", s.runs))
+	s.keepSpool(was, s.store)
 	if err := os.WriteFile(s.store, data, 0o600); err != nil {
 		s.t.Fatal(err)
 	}
@@ -227,6 +230,7 @@ func (s *story) invariants() {
 	if err := db.Check(); err != nil {
 		s.t.Errorf("the store: %v", err)
 	}
+	s.archiveHolds(db)
 	if got := s.world.Slack.Refusals(); len(got) > s.expect {
 		s.t.Errorf("Slack refused %d messages, %d expected; the last: %+v", len(got), s.expect, got[len(got)-1])
 	}

@@ -55,6 +55,19 @@ func (s *story) person(ts *testscript.TestScript, p *sandbox.Person, neg bool, a
 		ts.Check(sp.Fill(ctx, "Ticket", args[1]))
 		errs, err := sp.Submit(ctx)
 		must(formError(errs, err))
+	case "mortem":
+		ts.Check(s.click(ctx, sp, "Write post-mortem", []string{"dm"}))
+		s.settle(time.Second)
+		ts.Check(sp.Fill(ctx, "What happened", args[1]))
+		ts.Check(sp.Fill(ctx, "What was done", args[2]))
+		errs, err := sp.Submit(ctx)
+		must(formError(errs, err))
+	case "waive":
+		ts.Check(s.click(ctx, sp, "Close without it", []string{"dm"}))
+		s.settle(time.Second)
+		ts.Check(sp.Fill(ctx, "Reason", args[1]))
+		errs, err := sp.Submit(ctx)
+		must(formError(errs, err))
 	case "home":
 		must(sp.OpenHome(ctx))
 	case "reads":

@@ -25,7 +25,7 @@ import (
 //	alice request SCENARIO ACCOUNT DURATION REASON [TICKET] [Label=value…]   the form, filled and sent
 //	alice fill LABEL VALUE | alice submit | alice close
 //	alice click BUTTON           on the newest card; dm: in the direct messages; home: on App Home
-//	alice deny REASON | alice ticket KEY
+//	alice deny REASON | alice ticket KEY | alice mortem HAPPENED DONE | alice waive REASON
 //	alice reads PLACE REGEXP     form, reply, dm, card, thread, requests, incidents, whispers (ephemeral), home
 //	state BG-1001 active         what the store says
 //	aws has alice prod-wealth SET | aws outage on | aws fail sso-admin CreateAccountAssignment CODE N | aws stand alice prod-wealth SET
@@ -42,6 +42,7 @@ func (s *story) words() map[string]func(*testscript.TestScript, bool, []string) 
 		"slack": s.wordSlack, "directory": s.wordDirectory, "policy": s.wordPolicy, "log": s.wordLog, "session": s.wordSession, "reload": s.wordReload,
 		"many-accounts": s.wordManyAccounts, "mailed": s.wordMailed, "halt": s.wordHalt, "ready": s.wordReady,
 		"kill": s.wordKill, "sign-in": s.wordSignIn, "call": s.wordCall, "ends": s.wordEnds, "operator": s.wordOperator, "scenario": s.wordWith,
+		"archive": s.wordArchive, "month": s.wordMonth,
 	}
 	w["dana2"] = func(ts *testscript.TestScript, neg bool, args []string) { s.person(ts, s.who(ts, "dana2"), neg, args) }
 	for _, p := range s.world.People {
