@@ -187,21 +187,27 @@ func (db *DB) refurnish() error {
 		}
 		return nil
 	})
-	if err != nil || !missing {
-		return err
-	}
-	return db.e.alone(func(t tx) error {
-		treeless := t.t.Bucket([]byte("hashes")) == nil
-		for _, b := range since {
-			if err := t.bucket(b); err != nil {
-				return err
+	if err == nil && missing {
+		err = db.e.alone(func(t tx) error {
+			treeless := t.t.Bucket([]byte("hashes")) == nil
+			for _, b := range since {
+				if err := t.bucket(b); err != nil {
+					return err
+				}
 			}
+			if treeless {
+				return t.put("meta", []byte(growing), u64(0))
+			}
+			return nil
+		})
+	}
+	for more := true; err == nil && more; {
+		err = db.e.view(func(t tx) error { more = t.get("meta", []byte(growing)) != nil; return nil })
+		if err == nil && more {
+			err = db.e.alone(regrow)
 		}
-		if treeless {
-			return regrow(t)
-		}
-		return nil
-	})
+	}
+	return err
 }
 
 // known refuses what this program did not write.

@@ -158,6 +158,50 @@ func (db *DB) Unarchived(by By, seq uint64, until time.Time, why string) error {
 	})
 }
 
+// Renumber moves a part, and those of its folder that wait behind it, past what the archive has there already under their numbers: what an earlier drawing
+// left behind that was lost since, or what a store put there that this one was restored from an older copy of. number is the part's new one; last is the
+// SHA-256 of the manifest before it, which it goes on from. The line of
+// the log names the folder under its old number as left: nothing more will be put there.
+func (db *DB) Renumber(by By, seq uint64, number int, last string) error {
+	return db.withPart(by, seq, func(t tx, p *Part) error {
+		var f Filed
+		if _, err := fetch(t, "filed", []byte(p.Base), &f); err != nil {
+			return err
+		}
+		further := number - p.Number
+		if further <= 0 || p.Number != f.Done+1 {
+			return fmt.Errorf("part %d of %s cannot become part %d: %d are complete", p.Number, p.Base, number, f.Done)
+		}
+		behind, err := behind(t, p.Base)
+		if err != nil {
+			return err
+		}
+		left := p.Folder()
+		for _, q := range behind {
+			q.Number += further
+			if err := save(t, "parts", u64(q.Seq), q); err != nil {
+				return err
+			}
+		}
+		f.Parts, f.Done, f.Last = f.Parts+further, number-1, last
+		p.Number = number
+		data := map[string]string{"effect": "archive", "left": left, "folder": p.Folder(), "error": "the archive has something under that number that this store did not finish"}
+		return errors.Join(appendEvent(t, by, Event{Kind: EventFault, Request: p.Request, Data: data}), save(t, "filed", []byte(p.Base), f))
+	})
+}
+
+// behind are the parts of a folder that wait.
+func behind(t tx, base string) (out []Part, err error) {
+	t.scan("parts", nil, func(k, v []byte) bool {
+		var p Part
+		if err = decode("parts", k, v, &p); err == nil && p.Base == base {
+			out = append(out, p)
+		}
+		return err == nil
+	})
+	return out, err
+}
+
 func (db *DB) withPart(by By, seq uint64, fn func(tx, *Part) error) error {
 	return db.change(by, func(t tx) error {
 		var p Part

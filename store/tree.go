@@ -53,16 +53,32 @@ func grow(t tx, n uint64, text []byte) error {
 	return nil
 }
 
-// regrow makes the tree of a store that an earlier version wrote.
+// growing is where meta has how many lines have their hashes while the tree of a store that an earlier version wrote is made: some lines in each
+// transaction, so that a log of a million neither fills the memory nor begins anew after a crash. There is none once it is done.
+const (
+	growing     = "growing"
+	grownAtOnce = 20_000
+)
+
+// regrow makes some more of that tree.
 func regrow(t tx) (err error) {
-	t.scan("events", nil, func(k, v []byte) bool {
+	done := fromU64(t.get("meta", []byte(growing)))
+	first := done
+	t.scan("events", u64(done+1), func(k, v []byte) bool {
 		var text []byte
 		if text, err = body("events", k, v); err == nil {
 			err = grow(t, fromU64(k), text)
 		}
-		return err == nil
+		done = fromU64(k)
+		return err == nil && done-first < grownAtOnce
 	})
-	return err
+	switch {
+	case err != nil:
+		return err
+	case done == first:
+		return t.del("meta", []byte(growing))
+	}
+	return t.put("meta", []byte(growing), u64(done))
 }
 
 func size(t tx) uint64 { return fromU64(t.get("meta", seqKey("events"))) }

@@ -52,10 +52,12 @@ type book struct {
 
 // filing is what the archivist keeps between its rounds; it can be lost.
 type filing struct {
+	begun    bool // what an earlier run left was read
 	signer   note.Signer
-	compared bool      // the archive's newest checkpoint was compared with the log since the start
-	failing  time.Time // since when nothing could be put
-	told     bool      // and people know
+	whole    map[uint64]bool // parts whose drawing in the spool was looked through since the start
+	compared bool            // the archive's newest checkpoint was compared with the log since the start
+	failing  time.Time       // since when nothing could be put
+	told     bool            // and people know
 }
 
 // archivist brings evidence to the archive, a round for each sweep, until ctx is done.
@@ -66,15 +68,21 @@ func (e *Engine) archivist(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-e.filed:
-			e.archive(ctx, &f)
+			e.guard("the archive", func() { e.archive(ctx, &f) })
 		}
 	}
 }
 
 // archive brings to the archive what is waiting: parts of sessions, then the log, with a checkpoint. It is one goroutine's.
 func (e *Engine) archive(ctx context.Context, f *filing) {
-	if e.Archive == nil || e.Signer == nil {
+	if e.Archive == nil || e.Signer == nil || e.Spool == "" {
 		return
+	}
+	if !f.begun {
+		if err := e.beginFiling(f); err != nil {
+			e.broken("read how the archive was", err)
+			return
+		}
 	}
 	waits, err := e.archiveAll(ctx, f)
 	switch {
@@ -83,11 +91,30 @@ func (e *Engine) archive(ctx context.Context, f *filing) {
 		e.archiveFails(f, err)
 	case waits: // what failed is not tried in this round
 	case f.told:
-		e.tellArchive(map[string]string{"done": "true"})
+		if !e.tellArchive("", map[string]string{"done": "true"}) {
+			return
+		}
 		fallthrough
 	default:
 		f.failing, f.told = time.Time{}, false
 	}
+}
+
+// failsFact is since when people know that nothing can be put; "" while it can. It outlives the program: who was told that it fails is told that it works.
+const failsFact = "archive fails"
+
+// beginFiling takes up what an earlier run left behind.
+func (e *Engine) beginFiling(f *filing) error {
+	since, _, err := e.DB.Fact(failsFact)
+	if err != nil {
+		return err
+	}
+	if at, err := time.Parse(time.RFC3339, since); err == nil {
+		f.failing, f.told = at, true
+	}
+	f.begun, f.whole = true, map[uint64]bool{}
+	e.tidySpool()
+	return nil
 }
 
 // archiveAll is one round. waits: a part that failed before waits for its next try.
@@ -103,7 +130,7 @@ func (e *Engine) archiveAll(ctx context.Context, f *filing) (waits bool, err err
 		f.signer = signer
 	}
 	if !f.compared {
-		if err := e.compareArchive(ctx, f); err != nil {
+		if err := e.compareArchive(ctx); err != nil {
 			return false, err
 		}
 		f.compared = true
@@ -117,10 +144,15 @@ func (e *Engine) archiveAll(ctx context.Context, f *filing) (waits bool, err err
 	if err != nil {
 		return waits, errors.Join(errParts, err)
 	}
-	if b.To == 0 && (lines == b.Lines || parts == 0 && e.now().Before(b.At.Add(checkpointEvery))) {
+	if b.To == 0 && (lines == b.Lines || parts == 0 && soon(e.now(), b.At.Add(checkpointEvery), checkpointEvery)) {
 		return waits, errParts
 	}
 	return waits, errors.Join(errParts, e.putLog(ctx, f, b))
+}
+
+// soon says whether t is still to come. What lies further ahead than it was ever put is of a clock that was ahead and was set right since.
+func soon(now, t time.Time, most time.Duration) bool {
+	return t.After(now) && !t.After(now.Add(most))
 }
 
 func (e *Engine) book() (b book, err error) {
@@ -183,7 +215,7 @@ func (e *Engine) putLog(ctx context.Context, f *filing, b book) error {
 		return err
 	}
 	b.Lines, b.At, b.To = b.To, store.Moment(e.now()), 0
-	return errors.Join(e.witness(&b, c), e.keepBook(b))
+	return e.witness(b, c)
 }
 
 func (e *Engine) segment(from, to uint64) ([]byte, error) {
@@ -202,81 +234,16 @@ func (e *Engine) segment(from, to uint64) ([]byte, error) {
 	return []byte(b.String()), nil
 }
 
-// witness says a checkpoint in the requests channel once a day, where many see it and nobody can take it back unseen.
-func (e *Engine) witness(b *book, c ledger.Checkpoint) error {
+// witness writes down that the archive has a checkpoint, and once a day says it in the requests channel, where many see it and nobody can take it back unseen.
+func (e *Engine) witness(b book, c ledger.Checkpoint) error {
 	day := e.now().UTC().Format(time.DateOnly)
 	if b.Day == day {
-		return nil
+		return e.keepBook(b)
 	}
 	b.Day = day
 	data := map[string]string{"size": fmt.Sprint(c.Size), "root": c.Root.String(), "note": b.Note}
 	told := map[string]string{"size": data["size"], "root": data["root"], "where": "the requests channel"}
-	return e.DB.Tell(e.by(), store.Notice{Kind: NoticeWitness, Lane: "witness", Data: data}, store.EventWitnessed, told)
-}
-
-// compareArchive asks the archive, once after each start, whether it knows this log: its newest checkpoint must be of the log's first lines. Else the store was
-// restored from an older copy, or the log was cut; that is said, and the log goes on beside the other one, in a new epoch, since nothing there is overwritten.
-func (e *Engine) compareArchive(ctx context.Context, f *filing) error {
-	b, err := e.book()
-	if err != nil {
-		return err
-	}
-	for {
-		c, known, err := e.newest(ctx, b.Epoch)
-		if err != nil {
-			return err
-		}
-		if !known || c.Origin != ledger.Origin(e.DB.ID(), b.Epoch) {
-			return nil
-		}
-		err = e.DB.Knows(c)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, ledger.ErrNotPrefix) {
-			return err
-		}
-		if c.Size == b.To && b.Note != "" { // put and not yet written down
-			if mine, rerr := ledger.Read([]byte(b.Note)); rerr == nil && mine == c {
-				return nil
-			}
-		}
-		lines, _, rerr := e.DB.Root()
-		if rerr != nil {
-			return rerr
-		}
-		data := map[string]string{"archive": fmt.Sprint(c.Size), "log": fmt.Sprint(lines), "why": err.Error(), "epoch": fmt.Sprint(b.Epoch + 1)}
-		e.Log.Error("the archive has a checkpoint that is no part of this log: the store was restored from an older copy, or lines are missing", "archive", c.Size, "log", lines)
-		b = book{Epoch: b.Epoch + 1, Day: b.Day}
-		if err := e.DB.Tell(e.by(), store.Notice{Kind: NoticeRolled, Lane: "archive", Data: data}, store.EventFault, data); err != nil {
-			return err
-		}
-		if err := errors.Join(e.keepBook(b), e.nameKey()); err != nil {
-			return err
-		}
-	}
-}
-
-func (e *Engine) newest(ctx context.Context, epoch int) (c ledger.Checkpoint, known bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
-	defer cancel()
-	name, err := e.Archive.Newest(ctx, ledger.CheckpointPrefix(epoch))
-	if err != nil || name == "" {
-		return c, false, err
-	}
-	r, err := e.Archive.Open(ctx, name)
-	if err != nil {
-		return c, false, err
-	}
-	defer r.Close()
-	text, err := io.ReadAll(io.LimitReader(r, 1<<16))
-	if err != nil {
-		return c, false, err
-	}
-	if c, err = ledger.Read(text); err != nil {
-		return c, false, fmt.Errorf("%s in the archive: %w", name, err)
-	}
-	return c, true, nil
+	return e.sayBook(b, saying{store.EventWitnessed, told, &store.Notice{Kind: NoticeWitness, Lane: "witness", Data: data}})
 }
 
 // keyFact is the public key of the last start.
@@ -314,14 +281,16 @@ func (e *Engine) archiveFails(f *filing, err error) {
 	if f.told || now.Before(f.failing.Add(fileComplaint)) {
 		return
 	}
-	f.told = true
 	waiting, _ := e.DB.Parts(0, 1000)
-	e.tellArchive(map[string]string{"error": brief(err), "since": f.failing.UTC().Format(time.RFC3339), "waiting": fmt.Sprint(len(waiting))})
+	since := f.failing.UTC().Format(time.RFC3339)
+	f.told = e.tellArchive(since, map[string]string{"error": brief(err), "since": since, "waiting": fmt.Sprint(len(waiting))})
 }
 
-func (e *Engine) tellArchive(data map[string]string) {
-	if err := e.DB.Tell(e.by(), store.Notice{Kind: NoticeArchive, Lane: "archive", Data: data}, store.EventFault, data); err != nil {
+func (e *Engine) tellArchive(since string, data map[string]string) (told bool) {
+	err := e.DB.Announce(e.by(), failsFact, since, store.EventFault, data, &store.Notice{Kind: NoticeArchive, Lane: "archive", Data: data})
+	if err != nil {
 		e.broken("say how the archive is", err)
 	}
 	e.hear()
+	return err == nil
 }

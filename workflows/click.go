@@ -60,6 +60,8 @@ func (e *Engine) click(ctx context.Context, c store.Click) {
 			e.turnDown(c, refused)
 		case errors.As(err, &moved) && ends(c.Kind) && moved.Is.MayHaveAccess() && moved.Is != store.Revoking && tries < mostTries:
 			continue // it went from being opened to open meanwhile, and is to end all the same
+		case errors.As(err, &moved) && writes(c.Kind) && !moved.Is.Ended() && tries < mostTries:
+			continue // what somebody wrote is not lost because the case went on meanwhile
 		case errors.As(err, &moved):
 			e.turnDown(c, &Refusal{RefusedState, e.standing(moved.ID)})
 		case errors.Is(err, store.ErrNotFound):
@@ -77,6 +79,11 @@ const mostTries = 5
 // ends says whether a click takes access away.
 func ends(kind string) bool {
 	return kind == store.ClickEnd || kind == store.ClickRevoke || kind == store.ClickLock
+}
+
+// writes says whether a click adds something to a case, in whichever state it stands.
+func writes(kind string) bool {
+	return kind == store.ClickMortem || kind == store.ClickTicket || kind == store.ClickWaive
 }
 
 // kickID begins what a click has made due.

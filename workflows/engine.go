@@ -55,18 +55,19 @@ type Config struct {
 // and a step reads the record, acts, and writes what came of it. Everything else here only makes it look sooner.
 type Engine struct {
 	Config
-	nudged   chan struct{} // look at what is due
-	spoken   chan struct{} // look at what is to be said
-	filed    chan struct{} // look at what is to be archived
-	meters   meters
-	rooms    rooms
-	outbox   outbox
-	clock    *steady
-	turns    turns       // of those who write a guard
-	finding  sync.Mutex  // findings are announced one at a time, so that each is announced once
-	restored atomic.Bool // AWS has ends of sessions that the store knows nothing of
-	owed     unwritten   // removals that were made while the store could not be written
-	census   census      // how far the reconciliation is
+	nudged    chan struct{} // look at what is due
+	spoken    chan struct{} // look at what is to be said
+	filed     chan struct{} // look at what is to be archived
+	meters    meters
+	rooms     rooms
+	outbox    outbox
+	clock     *steady
+	turns     turns       // of those who write a guard
+	finding   sync.Mutex  // findings are announced one at a time, so that each is announced once
+	reviewing sync.Mutex  // of those who press Reviewed
+	restored  atomic.Bool // AWS has ends of sessions that the store knows nothing of
+	owed      unwritten   // removals that were made while the store could not be written
+	census    census      // how far the reconciliation is
 
 	work sync.WaitGroup
 	mu   sync.Mutex // guards what follows

@@ -88,6 +88,9 @@ func (e *Engine) owedDue(ctx context.Context, r store.Request) error {
 		if len(late) == 0 {
 			return e.remindOwed(c)
 		}
+		if late = overdue(q, c.By.At); len(late) == 0 { // what was late came while the manager was looked up
+			return e.remindOwed(c)
+		}
 		return escalateOwed(c, late, managers, label)
 	})
 	return err
@@ -104,7 +107,7 @@ func (e *Engine) remindOwed(c *store.Change) error {
 		next = c.By.At.Add(owedAgain)
 	}
 	q.Set(store.ClockOwed, next)
-	if !q.Owes || q.PostMortem != nil {
+	if !slices.Contains(outstanding(q), store.OwedPostMortem) {
 		return nil
 	}
 	data := map[string]string{"by": q.PostMortemBy.Format(time.RFC3339)}
@@ -113,15 +116,14 @@ func (e *Engine) remindOwed(c *store.Change) error {
 
 func escalateOwed(c *store.Change, late []string, managers []store.Person, label string) error {
 	q := c.Request
-	n := count(q, "owed escalated")
-	next := owedAgain
-	if n > owedOften {
-		next = 7 * owedAgain
-	}
-	q.Set(store.ClockOwed, c.By.At.Add(next))
 	delete(q.Counts, "owed tries")
+	next := 7 * owedAgain
 	var errs []error
 	for _, what := range late {
+		n := count(q, "escalated "+what)
+		if n <= owedOften {
+			next = owedAgain
+		}
 		errs = append(errs, c.Log(store.EventOwed, map[string]string{"what": what, "missing": "escalated", "to": label}))
 		switch {
 		case what == store.OwedPostMortem:
@@ -136,6 +138,13 @@ func escalateOwed(c *store.Change, late []string, managers []store.Person, label
 			errs = append(errs, direct(c, NoticeOwed, m.SlackID, map[string]string{"what": what}))
 		}
 	}
+	at := c.By.At.Add(next)
+	for _, by := range []time.Time{q.PostMortemBy, q.TicketBy} { // what else is owed may be late sooner
+		if by.After(c.By.At) && by.Before(at) {
+			at = by
+		}
+	}
+	q.Set(store.ClockOwed, at)
 	return errors.Join(append(errs, card(c))...)
 }
 
@@ -266,7 +275,11 @@ func (e *Engine) mayWaive(ctx context.Context, p *policy.Policy, r store.Request
 
 // settled stops asking where nothing is owed any more, and lets the case go on to its close.
 func settled(q *store.Request, now time.Time) error {
-	if len(outstanding(q)) > 0 {
+	left := outstanding(q)
+	if !slices.Contains(left, store.OwedTicket) {
+		q.Stop(store.ClockTicket)
+	}
+	if len(left) > 0 {
 		return nil
 	}
 	q.Stop(store.ClockOwed)

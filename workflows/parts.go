@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -22,67 +23,130 @@ import (
 // Parts of the archive. A part is first drawn up whole on this machine's disk, in the spool beside the store, with its manifest; then it is put, object by object, the
 // manifest last; then the log gets its line. A crash before the manifest stands in the spool draws it up anew, one after it puts the same bytes again.
 
-// mostParts is how many are looked at in a round.
-const mostParts = 200
+// partsAtOnce is how many are read in one go, and mostFailures after how many a round is over: an archive that hangs is not asked for each part in turn.
+const (
+	partsAtOnce  = 200
+	mostFailures = 3
+	longestWait  = time.Minute // of a part that failed; backoff is less
+)
 
 // putParts puts what waits, the oldest first; parts of one folder in their order. It says how many it completed, whether some that failed wait for their next try,
 // and the first thing that went wrong.
 func (e *Engine) putParts(ctx context.Context, f *filing) (done int, waits bool, err error) {
-	parts, err := e.DB.Parts(0, mostParts)
-	if err != nil {
-		return 0, false, err
-	}
 	stuck := map[string]bool{}
-	for _, p := range parts {
-		if ctx.Err() != nil {
-			return done, waits, ctx.Err()
+	failed := 0
+	for after := uint64(0); ; {
+		parts, perr := e.DB.Parts(after, partsAtOnce)
+		if perr != nil || len(parts) == 0 {
+			return done, waits, errors.Join(err, perr)
 		}
-		if stuck[p.Base] || p.NotUntil.After(e.now()) {
-			stuck[p.Base], waits = true, true
-			continue
-		}
-		perr := e.putPart(ctx, f, p)
-		if perr == nil {
-			done++
-			continue
-		}
-		stuck[p.Base] = true
-		if err == nil {
-			err = fmt.Errorf("%s: %w", p.Folder(), perr)
-		}
-		if ctx.Err() == nil {
-			err = errors.Join(err, e.DB.Unarchived(e.by(), p.Seq, e.now().Add(backoff(p.Attempts+1)), brief(perr)))
+		for _, p := range parts {
+			after = p.Seq
+			if ctx.Err() != nil {
+				return done, waits, ctx.Err()
+			}
+			if stuck[p.Base] || failed == mostFailures || soon(e.now(), p.NotUntil, longestWait) {
+				stuck[p.Base], waits = true, true
+				continue
+			}
+			perr := e.tryPart(ctx, f, p)
+			if perr == nil {
+				done++
+				continue
+			}
+			stuck[p.Base] = true
+			failed++
+			if err == nil {
+				err = fmt.Errorf("%s: %w", p.Folder(), perr)
+			}
+			if ctx.Err() == nil {
+				err = errors.Join(err, e.DB.Unarchived(e.by(), p.Seq, e.now().Add(backoff(p.Attempts+1)), brief(perr)))
+			}
 		}
 	}
-	return done, waits, err
 }
 
+// tryPart makes an error of a panic, so that a part that makes one is put off like any that fails.
+func (e *Engine) tryPart(ctx context.Context, f *filing, p store.Part) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			e.meters.panics.Inc()
+			e.Log.Error("a part of the archive panicked; the others go on", "folder", p.Folder(), "panic", r, "stack", string(debug.Stack()))
+			err = fmt.Errorf("a defect of Breakglass: %v", r)
+		}
+	}()
+	return e.putPart(ctx, f, p)
+}
+
+// What an archive refuses for good: something else is there, or what is to be put is not what its manifest says.
+const (
+	codeDiffers = "Differs"
+	codeChanged = "BadDigest"
+)
+
 func (e *Engine) putPart(ctx context.Context, f *filing, p store.Part) error {
-	dir := e.spooled(p)
-	manifest, err := os.ReadFile(filepath.Join(dir, ledger.ManifestName))
-	if errors.Is(err, os.ErrNotExist) {
-		manifest, err = e.drawUp(ctx, f, p, dir)
-	}
+	p, manifest, err := e.drawn(ctx, f, p)
 	if err != nil {
 		return fmt.Errorf("draw it up: %w", err)
 	}
+	dir := e.spooled(p)
 	m, err := ledger.ReadManifest(manifest)
 	if err != nil {
 		return fmt.Errorf("draw it up: %w", err)
 	}
-	for _, file := range m.Files {
-		if err := e.putFile(ctx, p.Folder()+"/"+file.Name, filepath.Join(dir, file.Name), file); err != nil {
-			return err
-		}
+	if err := e.logBefore(ctx, f, p, dir); err != nil {
+		return err
 	}
-	if err := e.put(ctx, p.Folder()+"/"+ledger.ManifestName, manifest); err != nil {
+	if err := e.putAll(ctx, p, dir, manifest, m); err != nil {
+		var refused *store.Refusal
+		if errors.As(err, &refused) && (refused.Code == codeDiffers || refused.Code == codeChanged) {
+			return errors.Join(err, os.RemoveAll(dir)) // it is drawn up anew, where there is room for it
+		}
 		return err
 	}
 	if err := e.DB.Archived(e.by(), p.Seq, ledger.Sum(manifest), len(m.Files)); err != nil {
 		return err
 	}
+	delete(f.whole, p.Seq)
 	e.Log.Info("archived", "folder", p.Folder(), "files", len(m.Files))
-	return os.RemoveAll(dir)
+	if err := e.clear(p, dir); err != nil { // the next start does it
+		e.Log.Warn("what the archive has could not be removed here", "folder", p.Folder(), "err", err)
+	}
+	return nil
+}
+
+// logBefore brings the log to the archive up to the checkpoint beside a session's lines, before that is there: whoever reads the archive between the two would
+// take the log for cut.
+func (e *Engine) logBefore(ctx context.Context, f *filing, p store.Part, dir string) error {
+	if p.Request == "" {
+		return nil
+	}
+	text, err := os.ReadFile(filepath.Join(dir, ledger.NoteName))
+	if err != nil {
+		return err
+	}
+	c, err := ledger.Read(text)
+	if err != nil {
+		return err
+	}
+	for {
+		b, err := e.book()
+		if err != nil || b.Lines >= c.Size {
+			return err
+		}
+		if err := e.putLog(ctx, f, b); err != nil {
+			return err
+		}
+	}
+}
+
+func (e *Engine) putAll(ctx context.Context, p store.Part, dir string, manifest []byte, m ledger.Manifest) error {
+	for _, file := range m.Files {
+		if err := e.putFile(ctx, p.Folder()+"/"+file.Name, filepath.Join(dir, file.Name), file); err != nil {
+			return err
+		}
+	}
+	return e.put(ctx, p.Folder()+"/"+ledger.ManifestName, manifest)
 }
 
 // spooled is where a part is drawn up.
@@ -188,7 +252,12 @@ func writeWhole(path string, b []byte) error {
 
 // drawUp draws a part up in a directory beside the one it will have, and gives it its name when it is whole.
 func (e *Engine) drawUp(ctx context.Context, f *filing, p store.Part, dir string) (manifest []byte, err error) {
-	d := &drawing{dir: dir + ".new"}
+	d := &drawing{dir: dir + newDrawing}
+	defer func() {
+		if err != nil { // above all where the disk is full
+			_ = os.RemoveAll(d.dir)
+		}
+	}()
 	if err := errors.Join(os.RemoveAll(d.dir), os.MkdirAll(d.dir, 0o700), os.RemoveAll(dir)); err != nil {
 		return nil, err
 	}
@@ -212,7 +281,10 @@ func (e *Engine) drawUp(ctx context.Context, f *filing, p store.Part, dir string
 	if err := writeWhole(filepath.Join(d.dir, ledger.ManifestName), manifest); err != nil {
 		return nil, err
 	}
-	return manifest, os.Rename(d.dir, dir)
+	if err := errors.Join(syncDir(d.dir), os.Rename(d.dir, dir)); err != nil {
+		return nil, err
+	}
+	return manifest, syncDir(filepath.Dir(dir))
 }
 
 // proofs adds the session's lines of the log with their proofs, and the checkpoint they are proved against.

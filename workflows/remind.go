@@ -271,7 +271,7 @@ func (e *Engine) ticketDue(_ context.Context, r store.Request) error {
 
 // keepMoving makes sure that a case that only waited for its ticket is closed.
 func keepMoving(q *store.Request, now time.Time) error {
-	if q.State == store.Reported && len(q.Clocks) == 0 {
+	if q.State == store.Reported && q.DueBut(store.ClockTell) == 0 {
 		q.Set(store.ClockReport, now)
 	}
 	return nil

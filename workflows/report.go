@@ -120,7 +120,15 @@ func (e *Engine) read1(ctx context.Context, r store.Request) (reading store.Read
 		Account: r.Account, UserID: r.Requester.UserID, UserName: r.Requester.UserName, Set: r.PermissionSet, Role: r.Role, Request: r.ID,
 		From: r.GrantedAt.Add(-margin), To: r.EndedAt, // what the session's keys did after it is the trail's to tell
 	}
-	g := report.NewGather(r.Readings, report.Session(r.GrantedAt, r.EndedAt), report.Sensitive(e.Policy().Report.SensitiveActions...))
+	told, whole, err := e.keptBefore(r)
+	if err != nil {
+		return reading, false, fmt.Errorf("look what earlier readings kept: %w", err)
+	}
+	earlier := r.Readings
+	if whole {
+		earlier = nil // the evidence knows each of their events, the readings only so many
+	}
+	g := report.NewGather(earlier, report.Session(r.GrantedAt, r.EndedAt), report.Sensitive(e.Policy().Report.SensitiveActions...))
 	keep, mark := func(_ string, r store.Record) error { g.Add(r); return nil }, func(store.Mark) error { return nil }
 	var progress store.Resume
 	var s *stage
@@ -129,6 +137,8 @@ func (e *Engine) read1(ctx context.Context, r store.Request) (reading store.Read
 		if err != nil {
 			return reading, false, fmt.Errorf("keep what CloudTrail says: %w", err)
 		}
+		has := progress.Has
+		progress.Has = func(id string) bool { return told[id] || has(id) }
 		mark = s.mark
 		keep = func(source string, r store.Record) error {
 			g.Add(r)

@@ -3,6 +3,7 @@ package workflows
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -49,7 +50,7 @@ func (e *Engine) reviewDue() error {
 		return err
 	}
 	last, perr := time.Parse(time.RFC3339, s)
-	if !known || perr != nil { // nothing was ever missed before the first start
+	if !known || perr != nil || last.After(now) { // nothing was ever missed before the first start, nor while a clock was ahead
 		return e.DB.Jot(e.by(), slotFact, now.Format(time.RFC3339))
 	}
 	slot := time.Time{}
@@ -166,6 +167,11 @@ func (e *Engine) reviewed(ctx context.Context, c store.Click) error {
 	}
 	if v := p.MayLockDown(who(principal)); !v.OK {
 		return &Refusal{RefusedNotYours, "Those who may declare a lockdown review the month: they answer for all of it."}
+	}
+	e.reviewing.Lock() // of two who press it at once one is the reviewer
+	defer e.reviewing.Unlock()
+	if _, known, err := e.DB.Fact(reviewedFact(month)); err != nil || known {
+		return errors.Join(err, errMoved)
 	}
 	by := e.named(person)
 	r, err := e.Review(month, by.At)

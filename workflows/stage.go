@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"breakglass/store"
 )
@@ -74,6 +75,66 @@ func openStage(path string, again func(string, store.Record)) (s *stage, p store
 	return &stage{path: path, f: f, w: bufio.NewWriterSize(f, 1<<16)}, p, nil
 }
 
+// idsOf is where the ids of a reading's events stand once its evidence is in the archive and no longer here.
+func (e *Engine) idsOf(id store.ID, reading int) string {
+	return filepath.Join(e.Spool, "readings", fmt.Sprintf("%s-%d.ids", id, reading))
+}
+
+// keepIDs leaves the ids of a reading's events behind, a line each. A crash in between leaves the evidence itself, or a reading that tells some of it again.
+func (e *Engine) keepIDs(id store.ID, reading int) error {
+	f, err := os.Open(e.evidenceOf(id, reading))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var ids bytes.Buffer
+	_, err = scanStage(f, func(l staged) error {
+		if l.Record != nil {
+			fmt.Fprintln(&ids, l.Record.ID)
+		}
+		return nil
+	})
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return writeWhole(e.idsOf(id, reading), ids.Bytes())
+}
+
+// keptBefore are the ids of the events that the earlier readings of a session kept: a later reading is of what came late, and nothing else. whole: all of them
+// are known.
+func (e *Engine) keptBefore(r store.Request) (ids map[string]bool, whole bool, err error) {
+	ids, whole = map[string]bool{}, e.Spool != ""
+	for n := 0; e.Spool != "" && n < len(r.Readings); n++ {
+		text, err := os.ReadFile(e.idsOf(r.ID, n))
+		if err == nil {
+			for id := range strings.FieldsSeq(string(text)) {
+				ids[id] = true
+			}
+			continue
+		}
+		f, err := os.Open(e.evidenceOf(r.ID, n)) // it waits for the archive
+		if errors.Is(err, os.ErrNotExist) {
+			whole = false
+			continue
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		_, err = scanStage(f, func(l staged) error {
+			if l.Record != nil {
+				ids[l.Record.ID] = true
+			}
+			return nil
+		})
+		if err = errors.Join(err, f.Close()); err != nil {
+			return nil, false, err
+		}
+	}
+	return ids, whole, nil
+}
+
 // scanStage reads the whole lines of a stage and says where they end.
 func scanStage(r io.Reader, each func(staged) error) (whole int64, err error) {
 	b := bufio.NewReaderSize(r, 1<<16)
@@ -118,6 +179,7 @@ func (s *stage) keep(source string, r store.Record) error {
 
 // mark adds how far the reading is, once what it covers is on its way to the disk.
 func (s *stage) mark(m store.Mark) error {
+	s.grew = true // also where all of what it covers was told earlier
 	if err := s.write(staged{Mark: &m}); err != nil {
 		return err
 	}

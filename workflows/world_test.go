@@ -51,6 +51,8 @@ type world struct {
 	stands         *store.Tuple // was there before
 	guardRoom      int          // how many lines a guard has room for; 0: any number
 	trail          func(context.Context)
+	collect        func(context.Context, store.Resume, func(string, store.Record) error, func(store.Mark) error) []store.Source
+	vault          *vault // where evidence is put; nil: nothing is
 	deliver        func(store.Notice) error
 	follow         func(change string, removal bool) error
 }
@@ -84,6 +86,7 @@ type run struct {
 	looks   int
 	dieAt   int
 	remains []byte
+	spooled string // the spool as it was left
 	outs    atomic.Int64
 	marks   []string
 	heardTo uint64 // of the log
@@ -157,6 +160,7 @@ func (w *world) start(dieAt int) {
 	} else {
 		r.n = w.run.n + 1
 		r.path = txFile(w, r.n)
+		r.takeSpool(w.run)
 		if err := os.WriteFile(r.path, w.run.remains, 0o600); err != nil {
 			w.t.Fatal(err)
 		}
@@ -209,6 +213,7 @@ func (w *world) stop() {
 			w.t.Fatal(err)
 		}
 		r.remains = data
+		r.leaveSpool()
 	}
 }
 
@@ -225,6 +230,9 @@ func (w *world) pass(d time.Duration) {
 		if w.run.dead.Load() {
 			w.stop()
 			w.start(0)
+			if w.vault != nil {
+				w.verified()
+			}
 		}
 		w.watch()
 	}
@@ -243,6 +251,7 @@ func (r *run) now() time.Time {
 			panic(err)
 		}
 		r.remains = data
+		r.leaveSpool()
 		r.dead.Store(true)
 	}
 	return time.Now().Add(-time.Duration(r.w.back.Load()))

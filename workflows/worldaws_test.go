@@ -212,9 +212,12 @@ func (r *run) Assigned(ctx context.Context, t store.Tuple) (bool, error) {
 
 // Trail.
 
-func (r *run) Collect(ctx context.Context, _ store.Query, _ store.Resume, _ func(string, store.Record) error, _ func(store.Mark) error) []store.Source {
+func (r *run) Collect(ctx context.Context, _ store.Query, resume store.Resume, each func(string, store.Record) error, mark func(store.Mark) error) []store.Source {
 	if err := r.out(ctx); err != nil {
 		return nil
+	}
+	if r.w.collect != nil {
+		return r.w.collect(ctx, resume, each, mark)
 	}
 	if r.w.trail != nil {
 		r.w.trail(ctx)

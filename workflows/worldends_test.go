@@ -83,6 +83,9 @@ func (r *run) equip(c *workflows.Config) {
 	if !r.w.noInventory {
 		c.Inventory = inventory{r}
 	}
+	if r.w.vault != nil {
+		r.keepEvidence(c)
+	}
 }
 
 // meet sets the fault that calls meet from now on.

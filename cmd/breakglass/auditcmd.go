@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,7 +10,6 @@ import (
 	"iter"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/mod/sumdb/note"
@@ -17,11 +17,17 @@ import (
 	"breakglass/store"
 	"breakglass/store/ledger"
 	"breakglass/workflows/aws"
-	"breakglass/workflows/policy"
 )
 
 func auditCommand() *cobra.Command {
-	c := &cobra.Command{Use: "audit", Short: "Prove the log and the archive, and export them"}
+	c := &cobra.Command{
+		Use:   "audit",
+		Short: "Prove the log and the archive, and export the log",
+		Long: `Prove that nothing in the log or the archive was changed, left out or added later (verify), and print the log for other systems (export). verify needs no bot
+and no store: the program, a copy of the archive and the public key are enough.`,
+		Args: exactly(0, "verify | export"),
+		RunE: func(c *cobra.Command, _ []string) error { return usagef("usage: %s verify | export", c.CommandPath()) },
+	}
 	c.AddCommand(verifyCommand(), exportCommand())
 	return c
 }
@@ -46,11 +52,17 @@ hold is named with its object and the first line it concerns. The exit code is 0
 Where there is a store (or a running bot), its own log is compared with the archived one as well: a store restored from an older copy shows. On any other
 machine --offline, or no store, leaves that out: the program, the archive or a copy of it, and the public key are enough.
 
+A copy that is taken while the bot is uploading may end in the middle of a folder, which is said like everything else that does not hold: take it again.
+
 --checkpoint takes a checkpoint that stood somewhere nobody could change it, as in the message of the requests channel: the log must go on from it.
 --key takes a public key, as breakglass config prints it, or a file with one on each line. Without it the keys that the store's own log names are
 trusted, which proves nothing against whoever has the store.`,
-		Args: exactly(0, "[--archive URL] [--checkpoint FILE] [--key KEY]"),
-		RunE: func(c *cobra.Command, _ []string) error { return v.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr()) },
+		Example: `  breakglass audit verify
+  breakglass audit verify --offline --archive file:COPY --key KEY
+  breakglass audit verify --offline --archive s3://BUCKET/PREFIX --key KEY --checkpoint FILE`,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		Args:              exactly(0, "[--archive URL] [--checkpoint FILE] [--key KEY]"),
+		RunE:              func(c *cobra.Command, _ []string) error { return v.run(c.Context(), c.OutOrStdout(), c.ErrOrStderr()) },
 	}
 	c.Flags().StringVar(&v.archive, "archive", "", "s3://BUCKET/PREFIX or file:PATH; what serve uses when empty")
 	c.Flags().StringArrayVar(&v.checkpoints, "checkpoint", nil, "a file with a witnessed checkpoint; may be said several times")
@@ -123,9 +135,12 @@ func readKeys(named []string) (keys []note.Verifier, err error) {
 			if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
 				continue
 			}
+			if strings.HasPrefix(line, "PRIVATE+KEY+") {
+				return nil, usagef("--key: that is the private key, which stays where the bot runs; breakglass config prints the public one")
+			}
 			v, err := note.NewVerifier(line)
 			if err != nil {
-				return nil, usagef("--key: %q is neither a public key (they look like breakglass/0123456789abcdef+01234567+Abc…) nor a file of them", printable(line))
+				return nil, usagef("--key: %.80q is neither a public key (they look like breakglass/0123456789abcdef+01234567+Abc…) nor a file of them", printable(line))
 			}
 			keys = append(keys, v)
 		}
@@ -184,17 +199,12 @@ func liveLines(ctx context.Context) iter.Seq2[[]byte, error] {
 
 // open is the archive to read: the one that is named, or the one that serve uses.
 func (v verification) open(ctx context.Context, env environment) (ledger.Archive, error) {
-	at := v.archive
-	var pol *policy.Policy
-	if at == "" && env.Archive == "" {
-		var err error
-		if pol, _, err = readPolicy(env.Policy); err != nil {
-			return nil, err
-		}
-	} else if pol = (&policy.Policy{}); at == "" {
-		at = env.Archive
-	}
+	at := cmp.Or(v.archive, env.Archive)
 	if at == "" {
+		pol, _, err := readPolicy(env.Policy)
+		if err != nil {
+			return nil, fmt.Errorf("which archive? --archive names one; else the policy does: %w", err)
+		}
 		at = env.archiveAt(pol)
 	}
 	if dir, ok := strings.CutPrefix(at, "file:"); ok {
@@ -203,14 +213,16 @@ func (v verification) open(ctx context.Context, env environment) (ledger.Archive
 		}
 		return ledger.Dir(dir), nil
 	}
-	cfg := aws.Config{Region: pol.IdentityCenter.Region, Now: time.Now, MemberRole: env.MemberRole}
-	conn, err := aws.Connect(ctx, cfg)
+	if !aws.ArchiveNeedsAWS(at) {
+		return nil, usagef("the archive is %q; use s3://BUCKET/PREFIX or file:PATH", at)
+	}
+	conn, err := connectAnywhere(ctx, env)
 	if err != nil {
 		return nil, err
 	}
 	a, err := conn.Archive(at)
 	if err != nil {
-		return nil, usagef("--archive: %w", err)
+		return nil, usagef("%w", err)
 	}
 	return bucketOf{a}, nil
 }

@@ -26,8 +26,8 @@ func checkCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Ask Slack and AWS for all that the policy will need",
 		Long: `Ask Slack and AWS whether everything the policy and the environment name is there: each row says what was looked at, what was found, what is needed and
-what to do about it. Of the ends it makes a schedule far in the future and removes it again; nothing else is changed. The exit code is 0 when every row is
-well, 1 when one is not.
+what to do about it: the policy and Slack, who is who, what ends access, and what the evidence needs (CloudTrail, the key that signs, the archive, mail). Of the
+ends it makes a schedule far in the future and removes it again; nothing else is changed. The exit code is 0 when every row is well, 1 when one is not.
 
 With --prove it also tries the ends in AWS itself, which takes a few minutes and gives nobody access: a schedule must take a permission set from an empty
 group, and a guard must end the session of a role that may do nothing. What was seen is dated in the store, and check says when.`,
@@ -127,7 +127,48 @@ func checkAll(ctx context.Context, env environment, pol *policy.Policy, told fun
 	rows = append(rows, slackRows...)
 	n := needs(pol)
 	rows = append(rows, conn.Check(ctx, n, told)...)
-	return append(rows, conn.CheckEnds(ctx, n.Accounts, guardRows(conn, env, pol), told)...), nil
+	rows = append(rows, conn.CheckEnds(ctx, n.Accounts, guardRows(conn, env, pol), told)...)
+	return append(rows, checkEvidence(ctx, env, pol, conn, told)...), nil
+}
+
+// checkEvidence asks for what a report is made from, signed with, kept in and sent by.
+func checkEvidence(ctx context.Context, env environment, pol *policy.Policy, conn *aws.Connection, told func(aws.Row)) (rows []aws.Row) {
+	add := func(more ...aws.Row) {
+		for _, r := range more {
+			told(r)
+		}
+		rows = append(rows, more...)
+	}
+	add(trailOf(conn, pol).Ready(ctx)...)
+	add(signingRow(ctx, env, conn))
+	if archive, err := conn.Archive(env.archiveAt(pol)); err != nil {
+		add(aws.Row{What: "archive", Found: err.Error(), Needed: "a place that nobody can rewrite", Remedy: "mend report.archive in the policy, or BREAKGLASS_ARCHIVE"})
+	} else {
+		add(archive.Ready(ctx)...)
+	}
+	if mailer, err := conn.Mailer(env.Mail, pol.Report.From); err != nil {
+		add(aws.Row{What: "mail", Found: err.Error(), Needed: "a way to send reports", Remedy: "mend BREAKGLASS_MAIL, or report.from in the policy"})
+	} else {
+		add(mailer.Ready(ctx, recipients(pol))...)
+	}
+	return rows
+}
+
+// trailOf is CloudTrail where the policy has it read.
+func trailOf(conn *aws.Connection, pol *policy.Policy) *aws.Trail {
+	return conn.TrailFrom(pol.Trail.LogGroup, pol.Trail.Table, pol.Trail.Workgroup)
+}
+
+// recipients are the addresses in the policy that mail goes to.
+func recipients(pol *policy.Policy) []string {
+	all := slices.Clone(pol.Report.Email)
+	for _, s := range pol.Scenarios {
+		for _, who := range s.Notify {
+			all = append(all, pol.People[who].Emails...)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // connect is AWS as the bot itself would use it.
@@ -151,7 +192,7 @@ func checkPolicy(pol *policy.Policy) []aws.Row {
 
 // needs is what the policy names of AWS, each once.
 func needs(pol *policy.Policy) aws.Needs {
-	n := aws.Needs{Groups: pol.Groups()}
+	n := aws.Needs{Groups: pol.Groups(), Elsewhere: pol.Trail.Source != policy.TrailLookup}
 	for _, a := range pol.Accounts {
 		n.Accounts = append(n.Accounts, store.Account{Name: a.Name, ID: a.ID, Regions: a.Regions, Sensitive: a.Sensitive})
 	}

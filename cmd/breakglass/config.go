@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"reflect"
 	"strings"
@@ -23,7 +24,7 @@ type environment struct {
 	Policy      string `envconfig:"BREAKGLASS_POLICY" default:"policy.yaml" desc:"the policy file"`
 	Store       string `envconfig:"BREAKGLASS_STORE" default:"bolt:breakglass.db" desc:"bolt:PATH (dynamodb:TABLE is not built yet)"`
 	Archive     string `envconfig:"BREAKGLASS_ARCHIVE" desc:"s3://BUCKET/PREFIX or file:PATH; from the policy, else file:archive"`
-	Key         string `envconfig:"BREAKGLASS_KEY" desc:"key that signs checkpoints: file:PATH, secretsmanager:NAME or kms:KEY; a file beside the store when empty"`
+	Key         string `envconfig:"BREAKGLASS_KEY" secret:"true" desc:"key that signs checkpoints: file:PATH, secretsmanager:NAME or kms:KEY; a file beside the store when empty"`
 	Mail        string `envconfig:"BREAKGLASS_MAIL" default:"ses" desc:"ses, smtp://host:port or none"`
 	Events      string `envconfig:"BREAKGLASS_EVENTS" desc:"URL of the SQS queue that EventBridge fills (not built yet)"`
 	Listen      string `envconfig:"BREAKGLASS_LISTEN" default:"127.0.0.1:9464" desc:"address of /livez, /readyz and /metrics; empty: none"`
@@ -131,7 +132,10 @@ func (e environment) table() []variable {
 		tag := t.Field(i).Tag
 		value := v.Field(i).String()
 		if tag.Get("secret") == "true" && value != "" && !isReference(value) {
-			value = "(set, not shown)"
+			value = notShown
+		}
+		if u, err := url.Parse(value); err == nil && u.User != nil { // the password of a mail server
+			value = u.Redacted()
 		}
 		rows = append(rows, variable{
 			Name: tag.Get("envconfig"), Value: value, Default: tag.Get("default"),
@@ -141,9 +145,12 @@ func (e environment) table() []variable {
 	return rows
 }
 
+// notShown stands for a secret.
+const notShown = "(set, not shown)"
+
 // isReference says whether a value names a place instead of holding the secret.
 func isReference(v string) bool {
-	for _, p := range []string{"ssm:", "secretsmanager:", "file:"} {
+	for _, p := range []string{"ssm:", "secretsmanager:", "file:", "kms:"} {
 		if strings.HasPrefix(v, p) {
 			return true
 		}
@@ -155,15 +162,25 @@ func configCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "config",
-		Short: "Print what the environment says, and what each variable is for",
-		Args:  exactly(0, ""),
+		Short: "Print what the environment says, what each variable is for, and the public key",
+		Long: `Print every variable with the value in force, and the public key that an auditor verifies the log with. The running bot, or the store where none runs, is
+asked which keys its log names. Secrets are not shown.
+
+Where BREAKGLASS_KEY names a file that is not there, a key is made in it:
+
+  BREAKGLASS_KEY=file:signing.key breakglass config`,
+		Args: exactly(0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
 			env, err := readEnvironment()
 			if err != nil {
 				return err
 			}
+			key := readSigning(c.Context(), env)
 			if asJSON {
-				return printJSON(c.OutOrStdout(), env.table())
+				return printJSON(c.OutOrStdout(), struct {
+					Variables []variable `json:"variables"`
+					Signing   signing    `json:"signing"`
+				}{env.table(), key})
 			}
 			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
 			fmt.Fprintln(w, "VARIABLE\tVALUE\tDEFAULT\tWHAT")
@@ -177,8 +194,9 @@ func configCommand() *cobra.Command {
 			if err := w.Flush(); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(c.OutOrStdout(), "\nAWS is configured by the SDK's own variables (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL and the like).")
-			return err
+			fmt.Fprintln(c.OutOrStdout(), "\nAWS is configured by the SDK's own variables (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL and the like).")
+			key.print(c.OutOrStdout())
+			return nil
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")

@@ -3,15 +3,12 @@ package main
 import (
 	"cmp"
 	"context"
-	"fmt"
-	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
 	"breakglass/store"
 	"breakglass/store/ledger"
 	"breakglass/workflows"
-	"breakglass/workflows/aws"
 	"breakglass/workflows/policy"
 )
 
@@ -45,8 +42,7 @@ type trails struct{ p *program }
 
 // Collect implements workflows.Trail.
 func (t trails) Collect(ctx context.Context, q store.Query, r store.Resume, each func(string, store.Record) error, mark func(store.Mark) error) []store.Source {
-	from := t.p.pol.Load().Trail
-	return t.p.aws.TrailFrom(from.LogGroup, from.Table, from.Workgroup).Collect(ctx, q, r, each, mark)
+	return trailOf(t.p.aws, t.p.pol.Load()).Collect(ctx, q, r, each, mark)
 }
 
 // report renders a report's mail from what the store knows now.
@@ -63,24 +59,4 @@ func (p *program) report(_ context.Context, n store.Notice, r store.Request) (st
 		return store.Mail{}, err
 	}
 	return c.Mail(nil)
-}
-
-// publicKey reads the key that signs checkpoints, which makes one where it is to be a file that is not there yet.
-func publicKey(ctx context.Context, env environment, path, id string) (string, error) {
-	ref := env.keyAt(path)
-	var conn *aws.Connection
-	if aws.KeyNeedsAWS(ref) {
-		pol, _, err := readPolicy(env.Policy)
-		if err != nil {
-			return "", err
-		}
-		if conn, err = aws.Connect(ctx, setting{env: env, now: time.Now}.connection(pol)); err != nil {
-			return "", err
-		}
-	}
-	_, key, err := conn.Signer(ctx, ref, ledger.KeyName(id))
-	if err != nil {
-		return "", fmt.Errorf("the key that signs checkpoints: %w", err)
-	}
-	return key, nil
 }

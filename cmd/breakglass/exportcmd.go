@@ -27,8 +27,12 @@ func exportCommand() *cobra.Command {
 		Long: `Print the log as JSON lines: exactly the lines that the archive has and the proofs are of. With --format ocsf each becomes an event of the Open Cybersecurity
 Schema Framework 1.3 (User Access Management for what gives and takes access, Entity Management for everything about a request, Application Lifecycle for
 starts and stops), for a SIEM. It asks the running bot, or reads the store where none runs.`,
-		Args: exactly(0, "[--since WHEN] [--session ID] [--user WHO] [--format json|ocsf]"),
-		RunE: func(c *cobra.Command, _ []string) error { return x.run(c.Context(), c.OutOrStdout()) },
+		Example: `  breakglass audit export --since 24h --format ocsf
+  breakglass audit export --session BG-1042
+  breakglass audit export --user dana@forge.example`,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		Args:              exactly(0, "[--since WHEN] [--session ID] [--user WHO] [--format json|ocsf]"),
+		RunE:              func(c *cobra.Command, _ []string) error { return x.run(c.Context(), c.OutOrStdout()) },
 	}
 	c.Flags().StringVar(&x.since, "since", "", "from then on: a date (2026-11-01), a time (RFC 3339), or how long ago (48h)")
 	c.Flags().StringVar(&x.session, "session", "", "of one request: BG-1042")

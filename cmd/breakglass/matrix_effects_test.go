@@ -31,6 +31,14 @@ func (e effect) String() string {
 func (e effect) isAck() bool   { return strings.HasPrefix(e.Operation, "ack") }
 func (e effect) isSlack() bool { return strings.HasPrefix(e.Operation, "slack ") || e.isAck() }
 
+func (e effect) isArchive() bool { return strings.HasPrefix(e.Operation, "s3 ") }
+
+// passing says whether an effect may come in one life and not in another: an edit that a later one made unneeded, and the log's way into the archive, which
+// goes by the clock.
+func (e effect) passing() bool {
+	return e.Operation == "slack chat.update" || e.isArchive() && (strings.Contains(e.Target, " log/") || strings.Contains(e.Target, " checkpoints/"))
+}
+
 // sighting is an effect that came.
 type sighting struct {
 	effect

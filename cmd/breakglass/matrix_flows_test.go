@@ -15,6 +15,7 @@ type flow struct {
 	name   string
 	env    []string                // besides that of every cell
 	policy func(was string) string // changes the example policy; nil: leaves it
+	bucket bool                    // the archive is a bucket, and what is put there is a row; else it is a folder
 	first  bool                    // the effects of the start are rows here; everywhere else they are the same
 	play   func(*cell)
 }
@@ -155,6 +156,28 @@ var flows = []*flow{
 		c.expires(id)
 		c.reported(id)
 	}},
+	{name: "evidence", bucket: true, env: []string{"BREAKGLASS_ARCHIVE=s3://" + sandbox.ArchiveBucket}, policy: owing("ec2"), play: func(c *cell) {
+		c.begun()
+		id := c.opened("dana", "ec2", "prod-wealth", "lee")
+		c.expires(id)
+		c.in("report", func() {
+			c.pass(16 * time.Minute)
+			c.becomes("reported", c.stands(id, store.Reported))
+		})
+		c.in("again", func() { c.pass(2 * time.Hour) })
+		c.in("post-mortem", func() {
+			c.answer("dana", "Write post-mortem", id, c.stands(id, store.Closed), [2]string{"What happened", "a deploy"}, [2]string{"What was done", "rolled back"})
+			c.pass(6 * time.Minute)
+		})
+	}},
+}
+
+// owing has a scenario owe a post-mortem.
+func owing(scenario string) func(string) string {
+	return func(was string) string {
+		head := "\n  " + scenario + ":\n"
+		return strings.Replace(was, head+"    post_mortem: false\n", head, 1)
+	}
 }
 
 // oneAccess makes two scenarios grant the same.

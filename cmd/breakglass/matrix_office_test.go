@@ -122,7 +122,7 @@ func newCell(bin, dir, policy string, f *flow) (*cell, error) {
 		"SLACK_BOT_TOKEN=" + sandbox.BotToken, "SLACK_APP_TOKEN=" + sandbox.AppToken, "SLACK_API_URL=" + slackURL + "/api/",
 		"AWS_ENDPOINT_URL=" + awsServer.URL, "AWS_ACCESS_KEY_ID=" + awstwin.BotAccessKeyID, "AWS_SECRET_ACCESS_KEY=" + awstwin.BotSecretAccessKey,
 		"AWS_REGION=us-east-1", "AWS_EC2_METADATA_DISABLED=true", "BREAKGLASS_SWEEP=@every 1s", "BREAKGLASS_LISTEN=",
-		"BREAKGLASS_TWIN_CLOCK=" + clockServer.URL + "/clock", guardOn, "BREAKGLASS_DEADMAN_ROLE=" + sandbox.DeadManRole,
+		"BREAKGLASS_TWIN_CLOCK=" + clockServer.URL + "/clock", "BREAKGLASS_ARCHIVE=file:archive", guardOn, "BREAKGLASS_DEADMAN_ROLE=" + sandbox.DeadManRole,
 		"GOGC=400", "GOMEMLIMIT=256MiB", // a life is short, and many go on at once
 	}, f.env...)
 	c.world.AWS.Intercept(c.onAWS)
@@ -206,15 +206,18 @@ func (c *cell) left() string {
 	open, err := db.Open()
 	clicks, cerr := db.Clicks(1)
 	notices, nerr := db.Notices(0, 1)
+	parts, perr := db.Parts(0, 1)
 	switch {
-	case err != nil || cerr != nil || nerr != nil:
-		return errors.Join(err, cerr, nerr).Error()
+	case err != nil || cerr != nil || nerr != nil || perr != nil:
+		return errors.Join(err, cerr, nerr, perr).Error()
 	case len(open) > 0:
 		return fmt.Sprintf("%s is %s", open[0].ID, open[0].State)
 	case len(clicks) > 0:
 		return fmt.Sprintf("a click is left: %s of %s", clicks[0].Kind, clicks[0].Request)
 	case len(notices) > 0:
 		return fmt.Sprintf("a notice is left: %s of %s (%s)", notices[0].Kind, notices[0].Request, notices[0].Error)
+	case len(parts) > 0:
+		return fmt.Sprintf("a part is left: %s (%s)", parts[0].Folder(), parts[0].Error)
 	}
 	return ""
 }

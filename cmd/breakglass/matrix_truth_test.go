@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"breakglass/deploy/sandbox"
 	"breakglass/deploy/sandbox/awstwin"
 	"breakglass/store"
+	"breakglass/store/ledger"
 )
 
 // onTime is how soon after the expiry the removal is asked for, while AWS answers.
@@ -170,6 +172,25 @@ func (c *cell) audit() {
 	c.saidOnce(events)
 	c.nothingRefused()
 	c.noSecrets()
+	c.archiveHolds(db)
+}
+
+// archiveHolds: an auditor finds nothing wrong with the archive.
+func (c *cell) archiveHolds(db *store.DB) {
+	var archive ledger.Archive = ledger.Dir(filepath.Join(c.dir, "archive"))
+	if c.flow.bucket {
+		archive = twinBucket{c.world.AWS}
+	}
+	r, err := verifyWith(db, archive)
+	if err != nil {
+		c.breaks("the archive: %v", err)
+	}
+	for _, f := range r.Findings {
+		c.breaks("the archive: %s, line %d: %s", f.Object, f.Line, f.Text)
+	}
+	if err == nil && r.Manifests == 0 && !c.short && !c.flow.first {
+		c.breaks("nothing was archived")
+	}
 }
 
 func everything(db *store.DB) (requests map[store.ID]store.Request, events []store.Event, err error) {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -207,13 +208,9 @@ func (o *office) press(who, button string) {
 	channel := o.world.Slack.ChannelID("platform-support")
 	var card slacktwin.Message
 	o.await("a card with "+button, func() bool {
-		all := o.world.Slack.Messages(channel)
-		if len(all) == 0 {
-			return false
-		}
-		card = all[len(all)-1]
-		for _, b := range card.Buttons() {
-			if b == button {
+		for _, m := range slices.Backward(o.world.Slack.Messages(channel)) {
+			if slices.Contains(m.Buttons(), button) {
+				card = m
 				return true
 			}
 		}

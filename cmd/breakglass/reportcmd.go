@@ -24,7 +24,10 @@ func reportCommand() *cobra.Command {
 		Short: "Print the report of a session, or the review of a month",
 		Long: `Print who was let in by whom, why, and what they did (report BG-1042), or how often the glass was broken in a month (report 2026-10). It is drawn from
 what the store knows now; what was drawn at the end of the session is in the archive. It asks the running bot, or reads the store where none runs.`,
-		Args: exactly(1, "SESSION|MONTH"),
+		Example: `  breakglass report BG-1042
+  breakglass report 2026-10 --html > october.html`,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		Args:              exactly(1, "SESSION|MONTH"),
 		RunE: func(c *cobra.Command, args []string) error {
 			form := "text"
 			switch {

@@ -100,7 +100,7 @@ func (f sandboxFlags) run(ctx context.Context, out, errOut io.Writer) error {
 	set := setting{
 		env: environment{
 			BotToken: sandbox.BotToken, AppToken: sandbox.AppToken, SlackURL: slackURL + "/api/", Policy: policyFile,
-			Store: "bolt:" + filepath.Join(dir, "breakglass.db"), Mail: "ses", Sweep: "@every 1s", MemberRole: sandbox.MemberRole, Guard: sandbox.GuardPrefix, DeadmanRole: sandbox.DeadManRole,
+			Store: "bolt:" + filepath.Join(dir, "breakglass.db"), Mail: "ses", Sweep: "@every 1s", MemberRole: sandbox.MemberRole, Guard: sandbox.GuardPrefix, DeadmanRole: sandbox.DeadManRole, OwnerRole: sandbox.PortalReader,
 		},
 		create: true, now: clk.Now, registry: prometheus.NewRegistry(),
 		log:   slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: level})),

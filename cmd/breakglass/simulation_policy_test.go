@@ -58,6 +58,11 @@ func (h *history) drawPolicy() error {
 	set("requests", "remind", "[5m]", "[1m, 4m]", "[]")
 	set("report", "settle", "6m", "10m", "15m") // longer than what passes between two looks, so that none is missed
 	set("report", "again", "[20m]", "[]", "[30m, 1h]")
+	for _, s := range []string{"emergency", "ec2", "rds", "eks"} { // nobody here writes one
+		if err == nil {
+			text, err = setKey(text, s, "post_mortem", "false")
+		}
+	}
 	if err != nil {
 		return err
 	}

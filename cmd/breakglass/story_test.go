@@ -61,6 +61,7 @@ type story struct {
 	begin    []awstwin.Assignment
 	sessions map[string]*awstwin.Session // who stays signed in, by the story's names
 	tampered bool                        // somebody altered the archive
+	seen     witnesses                   // what the stories about evidence keep
 	keep     bool                        // the story says itself what must stand in AWS at the end
 }
 
@@ -94,7 +95,7 @@ func playStory(t *testing.T, file string) {
 	}}
 	s.world = sandbox.Forge(time.Now, slackConfig("http://slack.twin"), awstwin.Config{})
 	slackServer := &http.Server{Handler: s.world.Slack}
-	awsServer := &http.Server{Handler: s.world.AWS}
+	awsServer := &http.Server{Handler: s.throttling(s.world.AWS)}
 	go func() { _ = slackServer.Serve(s.net.Listen("slack.twin")) }()
 	go func() { _ = awsServer.Serve(s.net.Listen("aws.twin")) }()
 	defer func() {
@@ -138,7 +139,7 @@ func (s *story) start(create bool) {
 	set := setting{
 		env: environment{
 			BotToken: sandbox.BotToken, AppToken: sandbox.AppToken, SlackURL: "http://slack.twin/api/", Policy: s.policy,
-			Store: "bolt:" + s.store, Mail: "ses", Sweep: "@every 5s", MemberRole: sandbox.MemberRole, Guard: sandbox.GuardPrefix, DeadmanRole: sandbox.DeadManRole,
+			Store: "bolt:" + s.store, Mail: "ses", Sweep: "@every 5s", MemberRole: sandbox.MemberRole, OwnerRole: sandbox.PortalReader, Guard: sandbox.GuardPrefix, DeadmanRole: sandbox.DeadManRole,
 		},
 		create: create, now: time.Now, registry: prometheus.NewRegistry(), noSocket: true,
 		log:   slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),

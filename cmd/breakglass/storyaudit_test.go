@@ -52,6 +52,10 @@ func (b twinBucket) Open(_ context.Context, name string) (io.ReadCloser, error) 
 
 // verified verifies the archive against the store's own log.
 func (s *story) verified(db *store.DB) (ledger.Report, error) {
+	return verifyWith(db, twinBucket{s.world.AWS})
+}
+
+func verifyWith(db *store.DB, archive ledger.Archive, witnessed ...ledger.Named) (ledger.Report, error) {
 	led, err := readLedger(db)
 	if err != nil {
 		return ledger.Report{}, err
@@ -64,8 +68,8 @@ func (s *story) verified(db *store.DB) (ledger.Report, error) {
 	for _, f := range led.Waiting {
 		waiting[f] = true
 	}
-	return ledger.Verify(context.Background(), twinBucket{s.world.AWS}, ledger.Options{
-		Keys: keys, Store: led.Store, UnderWay: func(f string) bool { return waiting[f] },
+	return ledger.Verify(context.Background(), archive, ledger.Options{
+		Keys: keys, Store: led.Store, Witnessed: witnessed, UnderWay: func(f string) bool { return waiting[f] },
 		Live: func(yield func([]byte, error) bool) {
 			for from := uint64(1); ; from += linesAtOnce {
 				lines, err := db.Lines(from, linesAtOnce)

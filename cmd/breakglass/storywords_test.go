@@ -44,6 +44,7 @@ func (s *story) words() map[string]func(*testscript.TestScript, bool, []string) 
 		"kill": s.wordKill, "sign-in": s.wordSignIn, "call": s.wordCall, "ends": s.wordEnds, "operator": s.wordOperator, "scenario": s.wordWith,
 		"archive": s.wordArchive, "month": s.wordMonth,
 	}
+	s.evidenceWords(w)
 	w["dana2"] = func(ts *testscript.TestScript, neg bool, args []string) { s.person(ts, s.who(ts, "dana2"), neg, args) }
 	for _, p := range s.world.People {
 		w[p.Key] = func(ts *testscript.TestScript, neg bool, args []string) { s.person(ts, p, neg, args) }

@@ -34,6 +34,7 @@ type epoch struct {
 	keys     []keyLine
 	archived []archivedLine
 	shown    []witnessedLine
+	left     map[string]uint64 // folders that the log says were left unfinished, and the line
 	spans    []span
 
 	// what came of it
@@ -67,7 +68,7 @@ type witnessedLine struct {
 }
 
 func newEpoch(n int, out *findings) *epoch {
-	return &epoch{n: n, out: out, sizes: map[string]int64{}, of: map[string][]marked{}, roots: map[uint64]Hash{}}
+	return &epoch{n: n, out: out, sizes: map[string]int64{}, of: map[string][]marked{}, roots: map[uint64]Hash{}, left: map[string]uint64{}}
 }
 
 func bySegment(a, b segment) int {
@@ -132,7 +133,11 @@ func (e *epoch) look(object string, n uint64, x *entry, leaf Hash) {
 	case kindWitnessed:
 		e.shown = append(e.shown, witnessedLine{line: n, object: object, where: x.data()["where"]})
 	case kindFault:
-		turned = x.data()["clock"] != ""
+		d := x.data()
+		turned = d["clock"] != ""
+		if d["left"] != "" {
+			e.left[d["left"]] = n
+		}
 	}
 	if x.Request != "" {
 		if list, ok := e.of[x.Request]; ok {

@@ -141,6 +141,8 @@ func (v *verifier) noManifest(f *folder, name string) {
 	switch {
 	case len(f.named) > 0:
 		v.folderFinding(CodeNoManifest, name, fmt.Sprintf("line %d of the log names it, and it is not there", f.named[0].line), f.named[0].line)
+	case v.leftAt(f) > 0:
+		v.tellLeft(f)
 	case v.UnderWay != nil && v.UnderWay(f.folder):
 		v.out.later(Finding{Code: CodeUnfinished, Object: f.folder, rank: rankFolder, Text: "it is being uploaded"})
 	default:
@@ -148,9 +150,28 @@ func (v *verifier) noManifest(f *folder, name string) {
 	}
 }
 
+// leftAt is the line that says that a folder was left unfinished: its drawing was lost, and the part stands under a later number. 0: none does.
+func (v *verifier) leftAt(f *folder) uint64 {
+	for _, e := range v.epochs {
+		if n := e.left[f.folder]; n > 0 {
+			return n
+		}
+	}
+	return 0
+}
+
+func (v *verifier) tellLeft(f *folder) {
+	n := v.leftAt(f)
+	v.out.tell(Finding{Code: CodeLeft, Object: f.folder, Line: n, rank: rankFolder, Text: fmt.Sprintf("line %d of the log says that it was left unfinished: nothing in it is vouched for, and its part stands under a later number", n)})
+}
+
 // unnamed is a folder that no line names. One that says it is newer than the newest checkpoint may be right: the line that names it is not in the archive
 // before the next. It is reported as what nobody vouches for yet.
 func (v *verifier) unnamed(f *folder, name string, m Manifest) {
+	if v.leftAt(f) > 0 {
+		v.tellLeft(f)
+		return
+	}
 	newest := true
 	for _, e := range v.epochs {
 		newest = newest && (e.newest == nil || !m.At.Before(e.newest.At))

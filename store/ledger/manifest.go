@@ -89,8 +89,8 @@ func (m *Manifest) check() error {
 		return fmt.Errorf("it is part %d, %q", m.Part, m.Kind)
 	case m.Session != p.of && (p.session() || m.Session != ""):
 		return fmt.Errorf("it is of %q", m.Session)
-	case (m.Part == 1) != (m.Previous == ""):
-		return errors.New("the first part has none before it, and every other has")
+	case m.Part == 1 && m.Previous != "": // a later one may have none: where those before it were left unfinished
+		return errors.New("the first part has none before it")
 	}
 	for i, f := range m.Files {
 		switch {

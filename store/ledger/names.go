@@ -24,6 +24,18 @@ func CheckpointName(c Checkpoint) string {
 // CheckpointPrefix is how the names of an epoch's checkpoints begin; in their order the newest is the last.
 func CheckpointPrefix(epoch int) string { return ofEpoch("checkpoints", epoch) + "/" }
 
+// SegmentPrefix is how the names of an epoch's segments begin; in their order the newest is the last.
+func SegmentPrefix(epoch int) string { return ofEpoch("log", epoch) + "/" }
+
+// SegmentLast is the last line of a segment by its name; 0 where it is not the name of one.
+func SegmentLast(name string) uint64 {
+	s, ok := parseSegment(name)
+	if !ok {
+		return 0
+	}
+	return s.last
+}
+
 // SessionFolder is where a part of a session's archive stands; parts are numbered from 1.
 func SessionFolder(session string, part int, kind string) string {
 	return fmt.Sprintf("sessions/%s/%03d-%s", session, part, kind)

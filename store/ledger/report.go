@@ -102,6 +102,7 @@ const (
 	CodeHash         = "hash"               // a stored hash is not that of the lines
 	CodeLogBegins    = "log-begins"         // note: a log begins anew, since the store was restored from an older copy
 	CodeClock        = "clock"              // note: the log says that an earlier time was taken for right
+	CodeLeft         = "left"               // note: the log says that a folder was left unfinished
 	CodeKeyNamed     = "key-named"          // note: the log names a new key
 )
 

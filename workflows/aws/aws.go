@@ -24,7 +24,7 @@ type Config struct {
 	InstanceARN string // empty: looked up, which works where the account sees exactly one instance
 	MemberRole  string // name of the role assumed in each account to read its CloudTrail; empty: the bot's own credentials
 	Guard       string // prefix of the guard policies; empty: none
-	OwnerRole   string // role in the account that owns Identity Center, for the access portal's events; they are not read yet
+	OwnerRole   string // role in the account that owns Identity Center, for the access portal's events: a name or an ARN
 	DeadManRole string // ARN of the role the schedules act by; empty: none
 
 	// HTTP carries the calls in place of the SDK's own client; what the credentials' chain asks (instance metadata, single sign-on)

@@ -99,7 +99,7 @@ func (l *shellLogs) object(ctx context.Context, bucket, key string) func() ([]by
 			etag  *string
 			whole string // of the object, by Content-Range
 		}
-		got, err := call(ctx, l.s.c, quota, "GetObject", reading, func(ctx context.Context) (part, error) {
+		got, err := call(ctx, l.s.c, quota, "GetObject", collecting, func(ctx context.Context) (part, error) {
 			out, err := client.GetObject(ctx, in)
 			if err != nil {
 				return part{}, err
@@ -153,7 +153,7 @@ func (l *shellLogs) stream(ctx context.Context, group, id string) func() ([]byte
 	quota := l.s.c.counted("logs")
 	in := &cloudwatchlogs.GetLogEventsInput{LogGroupName: &group, LogStreamName: &id, StartFromHead: sdk.Bool(true)}
 	return func() ([]byte, error) {
-		out, err := call(ctx, l.s.c, quota, "GetLogEvents", reading, func(ctx context.Context) (*cloudwatchlogs.GetLogEventsOutput, error) {
+		out, err := call(ctx, l.s.c, quota, "GetLogEvents", collecting, func(ctx context.Context) (*cloudwatchlogs.GetLogEventsOutput, error) {
 			return client.GetLogEvents(ctx, in)
 		})
 		if missing(err) {

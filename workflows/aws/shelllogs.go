@@ -130,7 +130,7 @@ func (l *shellLogs) list(ctx context.Context, client *ssm.Client, state types.Se
 		{Key: types.SessionFilterKeyInvokedAfter, Value: iso(l.q.From.Add(-clockSlack))},
 		{Key: types.SessionFilterKeyInvokedBefore, Value: iso(l.q.To.Add(clockSlack))}}}
 	for {
-		out, err := call(ctx, l.s.c, l.s.c.ssmCalls, "DescribeSessions", reading, func(ctx context.Context) (*ssm.DescribeSessionsOutput, error) {
+		out, err := call(ctx, l.s.c, l.s.c.ssmCalls, "DescribeSessions", collecting, func(ctx context.Context) (*ssm.DescribeSessionsOutput, error) {
 			return client.DescribeSessions(ctx, in)
 		})
 		if err != nil {
@@ -216,7 +216,7 @@ func (l *shellLogs) sinkOf(ctx context.Context, client *ssm.Client, document str
 	if s, ok := l.sinks[document]; ok {
 		return s
 	}
-	out, err := call(ctx, l.s.c, l.s.c.ssmCalls, "GetDocument", reading, func(ctx context.Context) (*ssm.GetDocumentOutput, error) {
+	out, err := call(ctx, l.s.c, l.s.c.ssmCalls, "GetDocument", collecting, func(ctx context.Context) (*ssm.GetDocumentOutput, error) {
 		return client.GetDocument(ctx, &ssm.GetDocumentInput{Name: &document, DocumentFormat: types.DocumentFormatJson})
 	})
 	var s sink

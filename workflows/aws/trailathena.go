@@ -38,13 +38,9 @@ func (t *Trail) athenaPlace(q store.Query) place {
 // athenaQuery is the statement with its parameters, which Athena puts in for the question marks. Parameters are SQL literals (Athena user guide, parameterized queries).
 // Like Insights', it asks for what may be the session's.
 func athenaQuery(table string, q store.Query, from, to time.Time) (statement string, params []string, err error) {
-	var named []string
-	parts := strings.Split(table, ".")
-	if len(parts) > 3 || slices.Contains(parts, "") {
-		return "", nil, told("the name of the table in trail.athena is not one: " + clean(table, maxField))
-	}
-	for _, p := range parts {
-		named = append(named, `"`+strings.ReplaceAll(p, `"`, `""`)+`"`)
+	named, err := quotedTable(table)
+	if err != nil {
+		return "", nil, err
 	}
 	stamp := func(t time.Time) string { return sqlText(t.UTC().Format("2006-01-02T15:04:05Z")) }
 	params = []string{stamp(from), stamp(to), sqlText(q.Account.ID)}
@@ -54,22 +50,41 @@ func athenaQuery(table string, q store.Query, from, to time.Time) (statement str
 			either, params = append(either, condition), append(params, sqlText(value))
 		}
 	}
-	const who = "json_format(CAST(useridentity AS JSON))"
 	is("split_part(useridentity.principalid, ':', 2) = ?", nameOfSession(q))
 	if q.Role == "" {
-		is("strpos("+who+", ?) > 0", q.UserID) // not by its column, which older tables lack
+		is("strpos("+whoColumn+", ?) > 0", q.UserID) // not by its column, which older tables lack
 	} else {
 		is("strpos(requestparameters, ?) > 0", nameOfSession(q))
 	}
 	if len(either) == 0 {
 		return "", nil, told("the session has no name to look for")
 	}
-	return "SELECT " + strings.Join(athenaColumns, ", ") + ", " + who + " AS useridentity, json_format(CAST(resources AS JSON)) AS resources" +
-		"\nFROM " + strings.Join(named, ".") +
+	return athenaSelect(named) +
 		"\nWHERE eventtime >= ? AND eventtime <= ?" +
 		"\nAND (recipientaccountid = ? OR eventsource = '" + portalSource + "')" +
 		"\nAND (" + strings.Join(either, " OR ") + ")" +
 		"\nORDER BY eventtime DESC", params, nil
+}
+
+// whoColumn is the structure of the identity as text.
+const whoColumn = "json_format(CAST(useridentity AS JSON))"
+
+// athenaSelect is what is asked of each row.
+func athenaSelect(table string) string {
+	return "SELECT " + strings.Join(athenaColumns, ", ") + ", " + whoColumn + " AS useridentity, json_format(CAST(resources AS JSON)) AS resources" +
+		"\nFROM " + table
+}
+
+// quotedTable is the name of a table as SQL has it: each part quoted.
+func quotedTable(table string) (string, error) {
+	parts := strings.Split(table, ".")
+	if len(parts) > 3 || slices.Contains(parts, "") {
+		return "", told("the name of the table in trail.athena is not one: " + clean(table, maxField))
+	}
+	for i, p := range parts {
+		parts[i] = `"` + strings.ReplaceAll(p, `"`, `""`) + `"`
+	}
+	return strings.Join(parts, "."), nil
 }
 
 // sqlText is a string of SQL.
@@ -88,7 +103,7 @@ func (t *Trail) athena(ctx context.Context, q store.Query, m store.Mark, give fu
 		in.WorkGroup = &t.workgroup
 	}
 	// The SDK makes up a token for the request, so that repeating it starts nothing twice.
-	out, err := call(ctx, t.c, quota, "StartQueryExecution", reading, func(ctx context.Context) (*athena.StartQueryExecutionOutput, error) {
+	out, err := call(ctx, t.c, quota, "StartQueryExecution", collecting, func(ctx context.Context) (*athena.StartQueryExecutionOutput, error) {
 		return client.StartQueryExecution(ctx, in)
 	})
 	if err != nil {
@@ -100,7 +115,7 @@ func (t *Trail) athena(ctx context.Context, q store.Query, m store.Mark, give fu
 	page := &athena.GetQueryResultsInput{QueryExecutionId: out.QueryExecutionId, MaxResults: sdk.Int32(athenaPage)}
 	var columns []string
 	for {
-		res, err := call(ctx, t.c, quota, "GetQueryResults", reading, func(ctx context.Context) (*athena.GetQueryResultsOutput, error) {
+		res, err := call(ctx, t.c, quota, "GetQueryResults", collecting, func(ctx context.Context) (*athena.GetQueryResultsOutput, error) {
 			return client.GetQueryResults(ctx, page)
 		})
 		if err != nil {
@@ -144,7 +159,7 @@ func (t *Trail) athenaEnd(ctx context.Context, client *athena.Client, quota *quo
 		}
 	}()
 	for begun, wait := time.Now(), pollFirst; ; wait = min(2*wait, pollLast) {
-		out, err := call(ctx, t.c, quota, "GetQueryExecution", reading, func(ctx context.Context) (*athena.GetQueryExecutionOutput, error) {
+		out, err := call(ctx, t.c, quota, "GetQueryExecution", collecting, func(ctx context.Context) (*athena.GetQueryExecutionOutput, error) {
 			return client.GetQueryExecution(ctx, &athena.GetQueryExecutionInput{QueryExecutionId: id})
 		})
 		if err != nil {

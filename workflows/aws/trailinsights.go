@@ -117,7 +117,7 @@ func (t *Trail) insightsOnce(ctx context.Context, client *cloudwatchlogs.Client,
 	} else {
 		in.LogGroupName = &t.logGroup
 	}
-	out, err := call(ctx, t.c, quota, "StartQuery", reading, func(ctx context.Context) (*cloudwatchlogs.StartQueryOutput, error) {
+	out, err := call(ctx, t.c, quota, "StartQuery", collecting, func(ctx context.Context) (*cloudwatchlogs.StartQueryOutput, error) {
 		return client.StartQuery(ctx, in)
 	})
 	if err != nil {
@@ -133,7 +133,7 @@ func (t *Trail) insightsOnce(ctx context.Context, client *cloudwatchlogs.Client,
 	}()
 	page := &cloudwatchlogs.GetQueryResultsInput{QueryId: out.QueryId, MaxItems: sdk.Int32(insightsPage)}
 	for begun, wait := time.Now(), pollFirst; ; {
-		res, err := call(ctx, t.c, quota, "GetQueryResults", reading, func(ctx context.Context) (*cloudwatchlogs.GetQueryResultsOutput, error) {
+		res, err := call(ctx, t.c, quota, "GetQueryResults", collecting, func(ctx context.Context) (*cloudwatchlogs.GetQueryResultsOutput, error) {
 			return client.GetQueryResults(ctx, page)
 		})
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
@@ -59,6 +60,10 @@ func (t *Trail) regionPlaces(q store.Query) []place {
 	return all
 }
 
+// collecting is reading for what nobody waits for. The two calls a second are shared with everybody who looks at the account's event history, so a place may be
+// throttled for longer than a form could wait; what is given up here is missing from the report until the next reading.
+var collecting = manner{timeout: 10 * time.Second, attempts: 3, patience: 2 * time.Minute}
+
 // lookup gives the pages of one attribute. It holds one of them at a time: give returns when it was taken.
 func (t *Trail) lookup(ctx context.Context, client *cloudtrail.Client, quota *quota, account string, q store.Query, m store.Mark, key types.LookupAttributeKey, value string, give func(batch)) error {
 	if value == "" {
@@ -68,7 +73,7 @@ func (t *Trail) lookup(ctx context.Context, client *cloudtrail.Client, quota *qu
 	in := &cloudtrail.LookupEventsInput{StartTime: &from, EndTime: &to, MaxResults: sdk.Int32(pageSize),
 		LookupAttributes: []types.LookupAttribute{{AttributeKey: key, AttributeValue: &value}}}
 	for {
-		out, err := call(ctx, t.c, quota, "LookupEvents", reading, func(ctx context.Context) (*cloudtrail.LookupEventsOutput, error) {
+		out, err := call(ctx, t.c, quota, "LookupEvents", collecting, func(ctx context.Context) (*cloudtrail.LookupEventsOutput, error) {
 			return client.LookupEvents(ctx, in)
 		})
 		if err != nil {

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// maxBody is more than any of the modelled APIs takes in one request.
-const maxBody = 80 << 20
+// maxBody is more than anybody here sends in one request; S3 takes 5 GiB.
+const maxBody = 1 << 30
 
 // credential is what a SigV4 signature says about its maker. The signature itself is not verified: the key id alone tells
 // the caller, since whoever can reach this loopback service may be anybody in it anyway.
