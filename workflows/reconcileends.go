@@ -253,25 +253,35 @@ func (e *Engine) dropStray(ctx context.Context, name string) error {
 	return e.found(finding{what: FoundSchedule, granted: name, detail: "it belonged to no session", done: "It was removed."})
 }
 
-// restoreSchedules makes anew what a session that is open should have and does not. Sessions that are still being opened make their own.
-func (e *Engine) restoreSchedules(ctx context.Context, a store.Access, listed []string, wanted map[string]bool) error {
+// restoreSchedules makes anew what a session that is open should have and does not. Sessions that are still being opened make their own. What was written
+// down after the listing, as when one of two sessions ended meanwhile, is not missing; and what is missing must be so in a second listing, made in turn.
+func (e *Engine) restoreSchedules(ctx context.Context, was store.Access, listed []string, wanted map[string]bool) error {
 	if e.switchedOff() {
 		return nil
 	}
-	done, err := e.turns.take(ctx, scheduleTurn(a.Tuple))
+	done, err := e.turns.take(ctx, scheduleTurn(was.Tuple))
 	if err != nil {
 		return err
 	}
 	defer done()
-	if a, _, err = e.DB.Access(a.Tuple); err != nil || !e.allActive(a) {
+	a, _, err := e.DB.Access(was.Tuple)
+	if err != nil || !e.allActive(a) {
 		return err
 	}
 	var gone []store.Schedule
 	for _, s := range a.Schedules {
-		if s.At.After(e.now()) && wanted[s.Name] && !slices.Contains(listed, s.Name) {
+		before := slices.ContainsFunc(was.Schedules, func(o store.Schedule) bool { return o.Name == s.Name })
+		if before && s.At.After(e.now()) && wanted[s.Name] && !slices.Contains(listed, s.Name) {
 			gone = append(gone, s)
 		}
 	}
+	if len(gone) == 0 {
+		return nil
+	}
+	if listed, err = e.DeadMan.List(ctx); err != nil {
+		return fmt.Errorf("list the dead man's schedules: %w", err)
+	}
+	gone = slices.DeleteFunc(gone, func(s store.Schedule) bool { return slices.Contains(listed, s.Name) })
 	if len(gone) == 0 {
 		return nil
 	}
