@@ -93,7 +93,7 @@ func New(c Config) *Engine {
 	if c.Sweep == "" {
 		c.Sweep = "@every 5s"
 	}
-	return &Engine{
+	e := &Engine{
 		Config:  c,
 		nudged:  make(chan struct{}, 1),
 		spoken:  make(chan struct{}, 1),
@@ -104,6 +104,10 @@ func New(c Config) *Engine {
 		clock:   newSteady(c.Now, c.Log),
 		meters:  newMeters(c.Registry, c.DB, c.Now),
 	}
+	if err := e.clock.remember(c.DB); err != nil { // CatchUp asks again, and says so
+		c.Log.Warn("it is not known when the last line of the log was written", "err", err)
+	}
+	return e
 }
 
 // Run sweeps until ctx is done, then waits for the steps under way. A step that is cut off is repeated at the next start.
@@ -408,6 +412,10 @@ func backoff(n int) time.Duration {
 
 // now is the engine's time: see steady.
 func (e *Engine) now() time.Time { return e.clock.now() }
+
+// Moment is the time by the engine's clock, which never goes back. Whoever writes to the store goes by it: a line of the log that said an earlier time than a
+// checkpoint before it would look added later.
+func (e *Engine) Moment() time.Time { return e.now() }
 
 func (e *Engine) by() store.By { return store.By{Actor: store.Bot(), At: store.Moment(e.now())} }
 

@@ -85,7 +85,7 @@ func (p *program) admin(ctx context.Context) error {
 			return
 		}
 		who, _ := r.Context().Value(peerKey{}).(string)
-		_ = json.NewEncoder(w).Encode(do(p.engine, p.db, officer(who, p.now()), c))
+		_ = json.NewEncoder(w).Encode(do(p.engine, p.db, officer(who, p.engine.Moment()), c))
 	})
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ConnContext: withPeer}
 	return serveOn(ctx, l, srv)

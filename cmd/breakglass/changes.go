@@ -55,7 +55,7 @@ func (p *program) reload() error {
 	if err != nil {
 		return err
 	}
-	by := store.By{Actor: store.Officer("SIGHUP"), At: store.Moment(p.now())}
+	by := store.By{Actor: store.Officer("SIGHUP"), At: store.Moment(p.engine.Moment())}
 	if err := p.announcePolicy(by, pol, text); err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (p *program) channelRenamed(_ context.Context, id, name string) {
 		return
 	}
 	data := map[string]string{"role": role, "id": id, "was": was, "is": name}
-	by := store.By{Actor: store.Bot(), At: store.Moment(p.now())}
+	by := store.By{Actor: store.Bot(), At: store.Moment(p.engine.Moment())}
 	n := store.Notice{Kind: workflows.NoticeChannel, Lane: "channels", Data: data}
 	if err := p.db.Tell(by, n, store.EventChannel, data); err != nil {
 		p.log.Error("a channel was renamed and that could not be recorded", "err", err)
@@ -111,7 +111,7 @@ func (p *program) channelShared(ctx context.Context, id string) {
 // personChanged announces that a Slack account suddenly belongs to another AWS user. It was refused already.
 func (p *program) personChanged(_ context.Context, slackID, was, is string) {
 	data := map[string]string{"slack": slackID, "was": was, "is": is}
-	by := store.By{Actor: store.Bot(), At: store.Moment(p.now())}
+	by := store.By{Actor: store.Bot(), At: store.Moment(p.engine.Moment())}
 	n := store.Notice{Kind: workflows.NoticePerson, Lane: "people", Data: data}
 	if err := p.db.Tell(by, n, store.EventPerson, data); err != nil {
 		p.log.Error("a person changed and that could not be recorded", "slack", slackID, "err", err)

@@ -48,13 +48,13 @@ func (t trails) Collect(ctx context.Context, q store.Query, r store.Resume, each
 // report renders a report's mail from what the store knows now.
 func (p *program) report(_ context.Context, n store.Notice, r store.Request) (store.Mail, error) {
 	if month := n.Data["month"]; month != "" {
-		review, err := p.engine.Review(month, p.now())
+		review, err := p.engine.Review(month, p.engine.Moment())
 		if err != nil {
 			return store.Mail{}, err
 		}
 		return review.Mail(nil)
 	}
-	c, err := p.engine.Case(r, p.now())
+	c, err := p.engine.Case(r, p.engine.Moment())
 	if err != nil {
 		return store.Mail{}, err
 	}

@@ -39,7 +39,7 @@ func (p *program) keepNames() {
 	if err != nil {
 		return
 	}
-	by := store.By{Actor: store.Bot(), At: store.Moment(p.now())}
+	by := store.By{Actor: store.Bot(), At: store.Moment(p.engine.Moment())}
 	if err := p.db.SetFact(by, factNames, string(text), store.EventOutcome, map[string]string{"effect": "read the permission sets"}); err != nil {
 		p.log.Warn("the names of the permission sets could not be kept for the next start", "err", err)
 	}

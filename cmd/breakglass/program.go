@@ -124,7 +124,7 @@ func (p *program) run(ctx context.Context) error {
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		err = nil
 	}
-	by := store.By{Actor: store.Bot(), At: store.Moment(p.now())}
+	by := store.By{Actor: store.Bot(), At: store.Moment(p.engine.Moment())}
 	if lerr := p.db.Log(by, store.EventStopped, map[string]string{"version": version()}); err == nil {
 		err = lerr
 	}
@@ -170,7 +170,7 @@ func (p *program) begin(ctx context.Context, policyText []byte) {
 
 // started writes the start into the log, and announces a policy that is not the one of the last run.
 func (p *program) started(policyText []byte) error {
-	by := store.By{Actor: store.Bot(), At: store.Moment(p.now())}
+	by := store.By{Actor: store.Bot(), At: store.Moment(p.engine.Moment())}
 	pol := p.pol.Load()
 	if err := p.db.Log(by, store.EventStarted, map[string]string{"version": version(), "policy": pol.Hash}); err != nil {
 		return fmt.Errorf("write to the store: %w", err)

@@ -57,7 +57,7 @@ func alone(env environment, path string, c command) (answer, error) {
 		}
 	}
 	e := workflows.New(workflows.Config{DB: db, Policy: func() *policy.Policy { return pol }, Now: now})
-	return do(e, db, officer(whoami(), now()), c), nil
+	return do(e, db, officer(whoami(), e.Moment()), c), nil
 }
 
 func sessionsCommand() *cobra.Command {

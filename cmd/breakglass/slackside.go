@@ -196,11 +196,11 @@ func (p *program) bind(ctx context.Context) error {
 func (p *program) connect(home handlers.Workspace) {
 	api := p.bot.API()
 	people := handlers.NewIdentity(handlers.IdentityParts{
-		Slack: api, Directory: p.dir, Facts: p.db, Policy: p.pol.Load, Workspace: home, Now: p.now, Log: p.log, OnChanged: p.personChanged,
+		Slack: api, Directory: p.dir, Facts: p.db, Policy: p.pol.Load, Workspace: home, Now: p.engine.Moment, Log: p.log, OnChanged: p.personChanged,
 	})
 	ends := otherEnds(p.env)
 	speaker := handlers.NewSpeaker(handlers.SpeakerConfig{
-		Ends: &ends, API: api, Policy: p.pol.Load, Channels: p.channels, Mail: p.mail, Now: p.now, Log: p.log,
+		Ends: &ends, API: api, Policy: p.pol.Load, Channels: p.channels, Mail: p.mail, Now: p.engine.Moment, Log: p.log,
 		Report: p.report, Workspace: home,
 		Card: func(id store.ID) (store.Ref, bool) {
 			if r, err := p.db.Request(id); err == nil && r.Lead != "" { // its thread is that of what it was granted along with
@@ -211,7 +211,7 @@ func (p *program) connect(home handlers.Workspace) {
 		},
 	})
 	h := handlers.New(handlers.Parts{
-		Slack: api, Desk: p.engine, Book: p.db, People: people, Policy: p.pol.Load, Workspace: home, Now: p.now, Log: p.log,
+		Slack: api, Desk: p.engine, Book: p.db, People: people, Policy: p.pol.Load, Workspace: home, Now: p.engine.Moment, Log: p.log,
 		Hooks: handlers.Hooks{ChannelName: p.channelRenamed, ChannelID: p.channelMoved, ChannelShared: p.channelShared},
 	})
 	p.side.bound.Store(&slackParts{handlers: h, people: people, speaker: speaker})
