@@ -232,7 +232,8 @@ func TestHostileWith(t *testing.T) {
 	if _, err := Parse("p", []byte(b.String())); err != nil {
 		t.Fatalf("%.500v", err)
 	}
-	if took := time.Since(start); took > 20*time.Second {
+	// It takes seconds. What grows with every combination takes hours; a machine that is busy with other tests takes some of these seconds more.
+	if took := time.Since(start); took > 3*time.Minute {
 		t.Errorf("took %v", took)
 	} else {
 		t.Log(took)
