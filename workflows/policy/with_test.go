@@ -232,8 +232,7 @@ func TestHostileWith(t *testing.T) {
 	if _, err := Parse("p", []byte(b.String())); err != nil {
 		t.Fatalf("%.500v", err)
 	}
-	// It takes seconds. What grows with every combination takes hours; a machine that is busy with other tests takes some of these seconds more.
-	if took := time.Since(start); took > 3*time.Minute {
+	if took := time.Since(start); took > 20*time.Second {
 		t.Errorf("took %v", took)
 	} else {
 		t.Log(took)
