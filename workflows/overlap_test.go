@@ -39,7 +39,7 @@ func TestOverlaps(t *testing.T) {
 	bad := 0
 	seeds := uint64(20)
 	if os.Getenv("BREAKGLASS_SWEEP") != "" {
-		seeds = 100
+		seeds = 400
 	}
 	for seed := range seeds {
 		if !t.Run(fmt.Sprint(seed), func(t *testing.T) {

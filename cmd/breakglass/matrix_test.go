@@ -66,7 +66,6 @@ type matrix struct {
 	recordings        []*recording
 	mu                sync.Mutex
 	made, done, wrong int
-	again             int // cells that were lived once more
 	cells             int
 	outcome           map[string]map[effect]map[string]string // workflow, row, column
 	failures          []string
@@ -265,17 +264,9 @@ func (m *matrix) fill() {
 
 const neverCame = "the effect never came"
 
-// live fills one cell. Dozens of lives share the machine and each is held to seconds, so one in which something did not hold is lived once more,
-// and is a failure if something does not hold then either; the first is told all the same.
+// live fills one cell.
 func (m *matrix) live(j job) {
 	broken, c := m.struck(j)
-	if len(broken) > 0 && broken[0] != neverCame {
-		m.mu.Lock()
-		m.again++
-		fmt.Fprintf(os.Stderr, "matrix: %s: %s; it is lived once more\n", j, strings.Join(broken, "; "))
-		m.mu.Unlock()
-		broken, c = m.struck(j)
-	}
 	merged := false
 	if len(broken) == 1 && broken[0] == neverCame && j.row.passing() {
 		broken, merged = nil, true
@@ -305,7 +296,7 @@ func (m *matrix) live(j job) {
 	m.note(j, said)
 }
 
-// struck lives a cell. A life in which the effect never came proves nothing, so it is lived again.
+// struck lives a cell. A life in which the effect never came proves nothing, so it is lived again; then it is a failure.
 func (m *matrix) struck(j job) (broken []string, c *cell) {
 	for range 3 {
 		var err error
@@ -385,8 +376,8 @@ func (m *matrix) report() {
 			fmt.Fprintf(&b, "  no row, it does not come each time: %s\n", e)
 		}
 	}
-	m.t.Logf("%d cells, %d wrong, %d lived once more, %v. A number is a cell in which everything held, ! one in which something did not, - one that makes no sense, ~ an edit that a later one made unneeded in each of three lives, . one that was not asked for.\n%s",
-		m.cells, m.wrong, m.again, time.Since(m.began).Round(time.Second), b.String())
+	m.t.Logf("%d cells, %d wrong, %v. A number is a cell in which everything held, ! one in which something did not, - one that makes no sense, ~ an edit that a later one made unneeded in each of three lives, . one that was not asked for.\n%s",
+		m.cells, m.wrong, time.Since(m.began).Round(time.Second), b.String())
 	for i, f := range m.failures {
 		if i == 20 {
 			m.t.Errorf("and %d more", len(m.failures)-i)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -89,14 +90,19 @@ func newOffice(t testing.TB) *office {
 	return o
 }
 
+// freePort is a port that nothing listens on, from below those that the system gives out by itself: dozens of servers of other tests come and go meanwhile, and
+// would take one of these before the program has it.
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 15000+rand.IntN(15000)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // command runs the program to its end.
@@ -162,7 +168,7 @@ func (o *office) serve(args ...string) *botProcess {
 
 func (o *office) await(what string, cond func() bool) {
 	o.t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(90 * time.Second) // the machine may be busy
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !cond() {
