@@ -87,6 +87,9 @@ func (s *stall) say(n store.Notice, r store.Request, ref store.Ref) store.Ref {
 	return out
 }
 
+// at says whether two messages stand in the same place, whatever they say.
+func at(a, b store.Ref) bool { return a.Channel == b.Channel && a.TS == b.TS }
+
 func (s *stall) card(r store.Request) store.Ref {
 	s.t.Helper()
 	ref := s.say(store.Notice{Seq: 1, Kind: workflows.NoticeCard, Message: workflows.NoticeCard, Request: r.ID}, r, store.Ref{})
@@ -133,7 +136,7 @@ func TestCardLives(t *testing.T) {
 	}
 	again := s.say(store.Notice{Seq: 2, Kind: workflows.NoticeCard, Message: workflows.NoticeCard, Request: "BG-1042"}, in(store.Active), ref)
 	m = s.Messages(s.requests)[0]
-	if again != ref || m.Updates != 1 || !slices.Equal(m.Buttons(), []string{"End now", "Revoke"}) {
+	if !at(again, ref) || m.Updates != 1 || !slices.Equal(m.Buttons(), []string{"End now", "Revoke"}) {
 		t.Errorf("after the edit: %+v, %d updates, %v", again, m.Updates, m.Buttons())
 	}
 	s.say(store.Notice{Kind: workflows.NoticeGranted, Request: "BG-1042"}, in(store.Active), store.Ref{})
@@ -240,7 +243,7 @@ func TestWhatCannotBeEditedIsPostedAnew(t *testing.T) {
 		ref := s.card(asking())
 		s.FailNext("chat.update", code, 1)
 		next := s.say(n, in(store.Active), ref)
-		if next == ref || next.Channel != s.requests {
+		if at(next, ref) || next.Channel != s.requests {
 			t.Errorf("%s: stands at %+v", code, next)
 		}
 		if thread := s.Thread(s.requests, next.TS); len(thread) == 0 || !strings.Contains(thread[len(thread)-1].PlainText(), "goes on for it") {
@@ -320,7 +323,7 @@ func TestMalformedIsSaidInShort(t *testing.T) {
 	s := newStall(t)
 	ref := s.card(asking())
 	s.FailNext("chat.update", "msg_too_long", 1)
-	if next := s.say(store.Notice{Kind: workflows.NoticeCard, Request: "BG-1042"}, in(store.Active), ref); next != ref {
+	if next := s.say(store.Notice{Kind: workflows.NoticeCard, Request: "BG-1042"}, in(store.Active), ref); !at(next, ref) {
 		t.Errorf("the short form stands at %+v", next)
 	}
 }

@@ -223,8 +223,9 @@ func TestLogsThatBreakOff(t *testing.T) {
 		w.wire.to = broken
 		var kept []string
 		sources := w.conn.Shells().Logs(t.Context(), q, func(id string, _ time.Time, body io.Reader) error {
+			broken.fails = 0
 			if id == first {
-				broken.fails = 2
+				broken.fails = 100 // more than it is tried
 			}
 			if _, err := io.Copy(io.Discard, body); err != nil {
 				return fmt.Errorf("keeping it: %w", err)
