@@ -19,7 +19,7 @@ const (
 	EventSubmitted = "submitted"
 	EventMoved     = "moved"
 	EventRefused   = "refused"  // a click that was not counted, and why
-	EventIntent    = "intent"   // an effect on the outside is about to be tried
+	EventIntent    = "intent"   // an effect on the outside is about to be tried; Data "effect". Of "archive" also "folder", "manifest", "files": as below
 	EventOutcome   = "outcome"  // what came of it
 	EventReminded  = "reminded" // people were asked again
 	EventTicket    = "ticket"

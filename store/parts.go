@@ -17,6 +17,9 @@ type Part struct {
 	Kind    string    `json:"kind"`    // see below
 	Reading int       `json:"reading"` // the newest reading that it tells of; -1 before the first
 	At      time.Time `json:"at"`
+	// Manifest is the SHA-256 of the manifest of what is being put there: nothing else may be put under this number. Empty before it is drawn up.
+	Manifest string `json:"manifest,omitempty"`
+	Line     uint64 `json:"line,omitempty"` // of the log, which says so
 
 	Attempts int       `json:"attempts,omitempty"`
 	NotUntil time.Time `json:"not_until,omitzero"`
@@ -124,6 +127,25 @@ func (db *DB) Filed(base string) (f Filed, err error) {
 	return f, err
 }
 
+// Archiving writes down what is about to be put into the archive for a part, before any of it is. The line of the log tells what is on its way there from what
+// somebody else put there. It gives the line's number; a second time with the same manifest writes nothing.
+func (db *DB) Archiving(by By, seq uint64, manifest string, files int) (line uint64, err error) {
+	err = db.withPart(by, seq, func(t tx, p *Part) error {
+		if p.Manifest == manifest {
+			line = p.Line
+			return nil
+		}
+		data := map[string]string{"effect": "archive", "folder": p.Folder(), "manifest": manifest, "files": fmt.Sprint(files)}
+		if err := appendEvent(t, by, Event{Kind: EventIntent, Request: p.Request, Data: data}); err != nil {
+			return err
+		}
+		line = size(t)
+		p.Manifest, p.Line = manifest, line
+		return save(t, "parts", u64(seq), p)
+	})
+	return line, err
+}
+
 // Archived ends a part: the archive has all of it. The log's line has the manifest's SHA-256, which nothing in the archive can be changed without.
 func (db *DB) Archived(by By, seq uint64, manifest string, files int) error {
 	return db.withPart(by, seq, func(t tx, p *Part) error {
@@ -178,7 +200,7 @@ func (db *DB) Renumber(by By, seq uint64, number int, last string) error {
 		}
 		left := p.Folder()
 		for _, q := range behind {
-			q.Number += further
+			q.Number, q.Manifest, q.Line = q.Number+further, "", 0
 			if err := save(t, "parts", u64(q.Seq), q); err != nil {
 				return err
 			}

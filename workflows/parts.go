@@ -22,6 +22,9 @@ import (
 
 // Parts of the archive. A part is first drawn up whole on this machine's disk, in the spool beside the store, with its manifest; then it is put, object by object, the
 // manifest last; then the log gets its line. A crash before the manifest stands in the spool draws it up anew, one after it puts the same bytes again.
+//
+// Before anything of it is put, a line says what will be, and the archive has that line: whoever reads the archive meanwhile knows what is on its way there, and
+// that what no line names was put there by somebody else.
 
 // partsAtOnce is how many are read in one go, and mostFailures after how many a round is over: an archive that hangs is not asked for each part in turn.
 const (
@@ -94,7 +97,12 @@ func (e *Engine) putPart(ctx context.Context, f *filing, p store.Part) error {
 	if err != nil {
 		return fmt.Errorf("draw it up: %w", err)
 	}
-	if err := e.logBefore(ctx, f, p, dir); err != nil {
+	sum := ledger.Sum(manifest)
+	line, err := e.DB.Archiving(e.by(), p.Seq, sum, len(m.Files))
+	if err != nil {
+		return err
+	}
+	if err := e.logBefore(ctx, f, line); err != nil {
 		return err
 	}
 	if err := e.putAll(ctx, p, dir, manifest, m); err != nil {
@@ -104,7 +112,7 @@ func (e *Engine) putPart(ctx context.Context, f *filing, p store.Part) error {
 		}
 		return err
 	}
-	if err := e.DB.Archived(e.by(), p.Seq, ledger.Sum(manifest), len(m.Files)); err != nil {
+	if err := e.DB.Archived(e.by(), p.Seq, sum, len(m.Files)); err != nil {
 		return err
 	}
 	delete(f.whole, p.Seq)
@@ -115,23 +123,11 @@ func (e *Engine) putPart(ctx context.Context, f *filing, p store.Part) error {
 	return nil
 }
 
-// logBefore brings the log to the archive up to the checkpoint beside a session's lines, before that is there: whoever reads the archive between the two would
-// take the log for cut.
-func (e *Engine) logBefore(ctx context.Context, f *filing, p store.Part, dir string) error {
-	if p.Request == "" {
-		return nil
-	}
-	text, err := os.ReadFile(filepath.Join(dir, ledger.NoteName))
-	if err != nil {
-		return err
-	}
-	c, err := ledger.Read(text)
-	if err != nil {
-		return err
-	}
+// logBefore brings the log to the archive up to the line that says what will be put there, which stands after the checkpoint beside a session's lines.
+func (e *Engine) logBefore(ctx context.Context, f *filing, line uint64) error {
 	for {
 		b, err := e.book()
-		if err != nil || b.Lines >= c.Size {
+		if err != nil || b.Lines >= line {
 			return err
 		}
 		if err := e.putLog(ctx, f, b); err != nil {

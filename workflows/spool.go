@@ -120,7 +120,7 @@ func (e *Engine) pastOthers(ctx context.Context, p store.Part) (store.Part, erro
 	}
 	_, there := folderOf(p.Base, name)
 	if there < p.Number {
-		return p, nil
+		return p, nil // nothing of an earlier drawing came there, whatever the log says of it
 	}
 	filed, err := e.DB.Filed(p.Base)
 	if err != nil {

@@ -164,11 +164,6 @@ func (v verification) live(ctx context.Context, env environment, o *ledger.Optio
 			return err
 		}
 	}
-	waiting := map[string]bool{}
-	for _, f := range first.Ledger.Waiting {
-		waiting[f] = true
-	}
-	o.UnderWay = func(folder string) bool { return waiting[folder] }
 	o.Live = liveLines(ctx)
 	return nil
 }
@@ -274,9 +269,8 @@ func printVerified(w io.Writer, r ledger.Report) error {
 
 // ledgerAnswer is what a verification asks of a store besides its lines.
 type ledgerAnswer struct {
-	Store   string   `json:"store"`
-	Keys    []string `json:"keys,omitempty"`    // that the log names
-	Waiting []string `json:"waiting,omitempty"` // folders that are still being put into the archive
+	Store string   `json:"store"`
+	Keys  []string `json:"keys,omitempty"` // that the log names
 }
 
 func readLedger(db *store.DB) (a ledgerAnswer, err error) {
@@ -295,11 +289,7 @@ func readLedger(db *store.DB) (a ledgerAnswer, err error) {
 			}
 		}
 	}
-	parts, err := db.Parts(0, 10_000)
-	for _, p := range parts {
-		a.Waiting = append(a.Waiting, p.Folder())
-	}
-	return a, err
+	return a, nil
 }
 
 func readLines(db *store.DB, from uint64) (out []json.RawMessage, err error) {

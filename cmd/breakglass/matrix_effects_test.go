@@ -36,7 +36,7 @@ func (e effect) isArchive() bool { return strings.HasPrefix(e.Operation, "s3 ") 
 // passing says whether an effect may come in one life and not in another: an edit that a later one made unneeded, and the log's way into the archive, which
 // goes by the clock.
 func (e effect) passing() bool {
-	return e.Operation == "slack chat.update" || e.isArchive() && (strings.Contains(e.Target, " log/") || strings.Contains(e.Target, " checkpoints/"))
+	return e.Operation == "slack chat.update" || e.isArchive() && (strings.HasPrefix(e.Target, "log") || strings.HasPrefix(e.Target, "checkpoints"))
 }
 
 // sighting is an effect that came.
@@ -264,6 +264,10 @@ func (n naming) aws(p awstwin.Passing) string {
 	var out []string
 	if name := scheduleIn(p); name != "" {
 		return longNumber.ReplaceAllString(name, "…")
+	}
+	if p.Service == "s3" { // an object, without its bucket
+		_, name, _ := strings.Cut(strings.TrimPrefix(p.Path, "/"), "/")
+		return longNumber.ReplaceAllString(n.plain(name), "…")
 	}
 	for _, name := range tellTale {
 		if v, ok := fields[name]; ok {

@@ -64,12 +64,8 @@ func verifyWith(db *store.DB, archive ledger.Archive, witnessed ...ledger.Named)
 	if err != nil {
 		return ledger.Report{}, err
 	}
-	waiting := map[string]bool{}
-	for _, f := range led.Waiting {
-		waiting[f] = true
-	}
 	return ledger.Verify(context.Background(), archive, ledger.Options{
-		Keys: keys, Store: led.Store, Witnessed: witnessed, UnderWay: func(f string) bool { return waiting[f] },
+		Keys: keys, Store: led.Store, Witnessed: witnessed,
 		Live: func(yield func([]byte, error) bool) {
 			for from := uint64(1); ; from += linesAtOnce {
 				lines, err := db.Lines(from, linesAtOnce)

@@ -33,6 +33,7 @@ type epoch struct {
 	torn     uint64
 	keys     []keyLine
 	archived []archivedLine
+	coming   map[string]archivedLine // folders that the log says are about to be put there
 	shown    []witnessedLine
 	left     map[string]uint64 // folders that the log says were left unfinished, and the line
 	spans    []span
@@ -68,7 +69,7 @@ type witnessedLine struct {
 }
 
 func newEpoch(n int, out *findings) *epoch {
-	return &epoch{n: n, out: out, sizes: map[string]int64{}, of: map[string][]marked{}, roots: map[uint64]Hash{}, left: map[string]uint64{}}
+	return &epoch{n: n, out: out, sizes: map[string]int64{}, of: map[string][]marked{}, roots: map[uint64]Hash{}, left: map[string]uint64{}, coming: map[string]archivedLine{}}
 }
 
 func bySegment(a, b segment) int {
@@ -125,8 +126,13 @@ func (e *epoch) line(object string, n uint64, b []byte) {
 func (e *epoch) look(object string, n uint64, x *entry, leaf Hash) {
 	turned := false
 	switch x.Kind {
+	case kindIntent:
+		if d := x.data(); d["effect"] == "archive" {
+			e.coming[d["folder"]] = archivedLine{line: n, object: object, folder: d["folder"], manifest: d["manifest"], files: d["files"]}
+		}
 	case kindArchived:
 		d := x.data()
+		delete(e.coming, d["folder"])
 		e.archived = append(e.archived, archivedLine{line: n, object: object, folder: d["folder"], manifest: d["manifest"], files: d["files"]})
 	case kindKey:
 		e.addKey(object, n, x.data()["key"])

@@ -114,9 +114,8 @@ func (v *verifier) checkFolder(ctx context.Context, f, previous *folder) error {
 		return nil
 	}
 	if len(f.named) == 0 {
-		good = false
-		v.unnamed(f, name, m)
-		f.sum = sum
+		good, f.sum = false, sum
+		v.unnamed(f, name)
 	}
 	for _, a := range f.named {
 		if good && a.files != "" && a.files != strconv.Itoa(len(m.Files)) {
@@ -143,10 +142,11 @@ func (v *verifier) noManifest(f *folder, name string) {
 		v.folderFinding(CodeNoManifest, name, fmt.Sprintf("line %d of the log names it, and it is not there", f.named[0].line), f.named[0].line)
 	case v.leftAt(f) > 0:
 		v.tellLeft(f)
-	case v.UnderWay != nil && v.UnderWay(f.folder):
-		v.out.later(Finding{Code: CodeUnfinished, Object: f.folder, rank: rankFolder, Text: "it is being uploaded"})
+	case v.isComing(f) != nil:
+		n := v.isComing(f).line
+		v.out.later(Finding{Code: CodeUnfinished, Object: f.folder, Line: n, rank: rankFolder, Text: fmt.Sprintf("it is on its way there, as line %d of the log says: its manifest comes last", n)})
 	default:
-		v.folderFinding(CodeUnfinished, f.folder, "it has no manifest and no line of the log names it: it was added, or its upload is not done", 0)
+		v.folderFinding(CodeUnfinished, f.folder, "it has no manifest and no line of the log names it: it was added, or the log was cut", 0)
 	}
 }
 
@@ -165,22 +165,30 @@ func (v *verifier) tellLeft(f *folder) {
 	v.out.tell(Finding{Code: CodeLeft, Object: f.folder, Line: n, rank: rankFolder, Text: fmt.Sprintf("line %d of the log says that it was left unfinished: nothing in it is vouched for, and its part stands under a later number", n)})
 }
 
-// unnamed is a folder that no line names. One that says it is newer than the newest checkpoint may be right: the line that names it is not in the archive
-// before the next. It is reported as what nobody vouches for yet.
-func (v *verifier) unnamed(f *folder, name string, m Manifest) {
+// isComing is the line that says a folder is about to be put there; nil: none does. What is put there is named by the log before any of it is there.
+func (v *verifier) isComing(f *folder) *archivedLine {
+	for _, e := range v.inOrder() {
+		if a, ok := e.coming[f.folder]; ok {
+			return &a
+		}
+	}
+	return nil
+}
+
+// unnamed is a folder of which no line says that it is complete.
+func (v *verifier) unnamed(f *folder, name string) {
 	if v.leftAt(f) > 0 {
 		v.tellLeft(f)
 		return
 	}
-	newest := true
-	for _, e := range v.epochs {
-		newest = newest && (e.newest == nil || !m.At.Before(e.newest.At))
+	switch a := v.isComing(f); {
+	case a == nil:
+		v.folderFinding(CodeNotInLog, name, "no line of the log names this folder: it was added, or the log was cut", 0)
+	case a.manifest != f.sum:
+		v.folderFinding(CodeManifest, name, fmt.Sprintf("it is not the one that line %d of the log says will be put there: it was changed, or written by somebody else", a.line), a.line)
+	default:
+		v.out.later(Finding{Code: CodeNotInLog, Object: f.folder, Line: a.line, rank: rankFolder, Text: fmt.Sprintf("line %d of the log says that it is on its way there, and none yet that it is complete", a.line)})
 	}
-	if newest || v.UnderWay != nil && v.UnderWay(f.folder) {
-		v.out.later(Finding{Code: CodeNotInLog, Object: f.folder, rank: rankFolder, Text: "no line of the log names it yet: it says that it is newer than the newest checkpoint"})
-		return
-	}
-	v.folderFinding(CodeNotInLog, name, "no line of the log names this folder: it was added, or the log was cut", 0)
 }
 
 func (v *verifier) checkFiles(ctx context.Context, f *folder, m Manifest) (whole bool, err error) {

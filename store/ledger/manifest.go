@@ -137,6 +137,7 @@ func ProveLine(n uint64, line []byte, size uint64, r HashReader) ([]byte, error)
 const (
 	kindArchived  = "archived"  // data: folder, manifest, files
 	kindKey       = "key"       // data: key
+	kindIntent    = "intent"    // with data effect archive: folder, manifest, files
 	kindFault     = "fault"     // with data clock: an earlier time was taken for right
 	kindWitnessed = "witnessed" // data: size, root, where
 )

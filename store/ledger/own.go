@@ -15,7 +15,7 @@ type Own struct {
 }
 
 // VerifyLog recomputes a store's own log and compares it with its stored hashes, each of them, with its own checkpoints and with those of
-// o.Witnessed. Of o, Live and UnderWay are not used.
+// o.Witnessed. Of o, Live is not used.
 func VerifyLog(ctx context.Context, own Own, o Options) (Report, error) {
 	if len(o.Keys) == 0 {
 		return Report{}, ErrNoKey

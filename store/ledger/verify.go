@@ -22,7 +22,6 @@ type Options struct {
 	Store     string                       // the store's identity; empty: whichever the checkpoints name, but one
 	Witnessed []Named                      // checkpoints from elsewhere, as out of a message
 	Live      iter.Seq2[[]byte, error]     // the store's own log from line 1 on, nil where there is none; a line is valid until the next
-	UnderWay  func(folder string) bool     // whether the store is still uploading that folder; nil: of none
 	Progress  func(what string, n, of int) // called now and then, never twice at once; of is 0 where it is not known
 }
 

@@ -28,16 +28,40 @@ func TestHolds(t *testing.T) {
 	}
 }
 
-// What is being uploaded is no finding for whoever knows that it is.
+// What is on its way is no finding, since the log says so before any of it is there: the same without that line is one, and so is another manifest.
 func TestUnderWay(t *testing.T) {
 	w := months(t)
-	b := w.bucket.but(map[string][]byte{"sessions/BG-1042/003-again/report.json": []byte("{}")})
 	o := ledger.Options{Keys: w.keys()}
-	found(t, verify(t, b, o), ledger.CodeUnfinished, "sessions/BG-1042/003-again", 0)
-	o.UnderWay = func(folder string) bool { return folder == "sessions/BG-1042/003-again" }
-	r := verify(t, b, o)
+	m := ledger.Manifest{Folder: "reviews/2026-11/001-drawn", Part: 1, Kind: "drawn", At: w.now, Files: []ledger.File{ledger.FileOf("review.json", []byte("{}"))}}
+	manifest, sum, err := m.Encode()
+	check(t, err)
+	some := map[string][]byte{m.Folder + "/review.json": []byte("{}")}
+	all := map[string][]byte{m.Folder + "/review.json": []byte("{}"), m.Folder + "/manifest.json": manifest}
+	other := map[string][]byte{m.Folder + "/review.json": []byte("{}"), m.Folder + "/manifest.json": append(manifest, '\n')}
+	found(t, verify(t, w.bucket.but(some), o), ledger.CodeUnfinished, m.Folder, 0)
+	found(t, verify(t, w.bucket.but(all), o), ledger.CodeNotInLog, m.Folder+"/manifest.json", 0)
+
+	w.log("", "intent", map[string]string{"effect": "archive", "folder": m.Folder, "manifest": sum, "files": "1"})
+	w.checkpoint()
+	clean(t, verify(t, w.bucket, o))
+	for _, tt := range []struct {
+		code  string
+		there map[string][]byte
+	}{{ledger.CodeUnfinished, some}, {ledger.CodeNotInLog, all}} {
+		r := verify(t, w.bucket.but(tt.there), o)
+		clean(t, r)
+		if len(r.Uncovered) != 1 || r.Uncovered[0].Code != tt.code || r.Uncovered[0].Line != w.size() {
+			t.Errorf("%+v", r.Uncovered)
+		}
+	}
+	found(t, verify(t, w.bucket.but(other), o), ledger.CodeManifest, m.Folder+"/manifest.json", w.size())
+
+	w.log("", "archived", map[string]string{"folder": m.Folder, "manifest": sum, "files": "1"})
+	w.checkpoint()
+	found(t, verify(t, w.bucket.but(some), o), ledger.CodeNoManifest, m.Folder+"/manifest.json", w.size())
+	r := verify(t, w.bucket.but(all), o)
 	clean(t, r)
-	if len(r.Uncovered) != 1 || r.Uncovered[0].Code != ledger.CodeUnfinished {
+	if len(r.Uncovered) != 0 {
 		t.Errorf("%+v", r.Uncovered)
 	}
 }
