@@ -267,7 +267,10 @@ func (n naming) aws(p awstwin.Passing) string {
 	}
 	if p.Service == "s3" { // an object, without its bucket
 		_, name, _ := strings.Cut(strings.TrimPrefix(p.Path, "/"), "/")
-		return longNumber.ReplaceAllString(n.plain(name), "…")
+		if dir, _, _ := strings.Cut(name, "/"); strings.HasPrefix(dir, "log") || dir == "checkpoints" { // named after how long the log is
+			return dir + "/…"
+		}
+		return n.plain(name)
 	}
 	for _, name := range tellTale {
 		if v, ok := fields[name]; ok {
