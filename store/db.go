@@ -266,6 +266,9 @@ func (db *DB) Close() (err error) {
 	return err
 }
 
+// mostForgotten is by how many requests a store can be behind: whoever can write one name into an archive, or a schedule, must not use up all numbers.
+const mostForgotten = 1_000_000
+
 // Past makes the next request's number go past one that was given by an earlier store. It says whether that changed anything.
 func (db *DB) Past(by By, id ID) (changed bool, err error) {
 	n, ok := id.number()
@@ -277,7 +280,11 @@ func (db *DB) Past(by By, id ID) (changed bool, err error) {
 		if changed = n >= next; !changed {
 			return nil
 		}
-		data := map[string]string{"requests": "go on past what the schedules know", "next": string(idOf(n + 1))}
+		if n-next > mostForgotten {
+			changed = false
+			return fmt.Errorf("%s is of no earlier copy of this store, whose next request is %s: somebody else gave that number", id, idOf(next))
+		}
+		data := map[string]string{"requests": "go on past those of an earlier store", "next": string(idOf(n + 1))}
 		return errors.Join(t.put("meta", []byte("next"), u64(n+1)), appendEvent(t, by, Event{Kind: EventFault, Data: data}))
 	})
 	return changed, err

@@ -29,6 +29,13 @@ func (id ID) number() (n uint64, ok bool) {
 	return n, err == nil
 }
 
+// After says whether a request was asked for after another. What is no id is before all.
+func (id ID) After(other ID) bool {
+	n, _ := id.number()
+	m, _ := other.number()
+	return n > m
+}
+
 // ParseID reads what a person typed: BG-1042, bg-1042 or 1042.
 func ParseID(s string) (ID, error) {
 	t := strings.ToUpper(strings.TrimSpace(s))

@@ -57,9 +57,8 @@ func (e *Engine) adopt() {
 // ours is the form of the names of schedules: the request, the store it is in, the end.
 var ours = regexp.MustCompile(`^(BG-[0-9]+)-([0-9a-f]{6})-[0-9]{8}T[0-9]{4}-[0-9]$`)
 
-// Recount makes the ids of requests go on past the highest that the dead man's schedules know: after a restore from an older backup the store has forgotten
-// requests whose sessions may still be open.
-func (e *Engine) Recount(ctx context.Context) error {
+// pastSchedules goes past the requests that the dead man's schedules know: their sessions may still be open.
+func (e *Engine) pastSchedules(ctx context.Context) error {
 	if e.DeadMan == nil {
 		return nil
 	}

@@ -107,8 +107,11 @@ func (e *Engine) putPart(ctx context.Context, f *filing, p store.Part) error {
 	}
 	if err := e.putAll(ctx, p, dir, manifest, m); err != nil {
 		var refused *store.Refusal
-		if errors.As(err, &refused) && (refused.Code == codeDiffers || refused.Code == codeChanged) {
-			return errors.Join(err, os.RemoveAll(dir)) // it is drawn up anew, where there is room for it
+		if errors.As(err, &refused) && refused.Code == codeDiffers {
+			return errors.Join(err, os.RemoveAll(dir)) // it is drawn up anew, under a number that is free
+		}
+		if errors.As(err, &refused) && refused.Code == codeChanged {
+			delete(f.whole, p.Seq) // on its way, or here: the next try looks, and puts the same bytes again where they are still here
 		}
 		return err
 	}

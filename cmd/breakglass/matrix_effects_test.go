@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"mime"
+	"net/mail"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,6 +15,7 @@ import (
 	"breakglass/deploy/sandbox"
 	"breakglass/deploy/sandbox/awstwin"
 	"breakglass/deploy/sandbox/slacktwin"
+	"breakglass/store/ledger"
 )
 
 // effect is one thing that the program does to the outside, by what it is and not by when it comes: the step of the workflow, the
@@ -32,6 +37,20 @@ func (e effect) isAck() bool   { return strings.HasPrefix(e.Operation, "ack") }
 func (e effect) isSlack() bool { return strings.HasPrefix(e.Operation, "slack ") || e.isAck() }
 
 func (e effect) isArchive() bool { return strings.HasPrefix(e.Operation, "s3 ") }
+
+// within says whether an object is neither the first of its folder nor its manifest, which is the last: those between are put as the first is.
+func (e effect) within(rows []effect) bool {
+	folder, file := path.Split(e.Target)
+	if file == ledger.ManifestName || strings.HasPrefix(e.Target, "log") || strings.HasPrefix(e.Target, "checkpoints") {
+		return false
+	}
+	for _, r := range rows {
+		if r.Operation == e.Operation && strings.HasPrefix(r.Target, folder) {
+			return r != e
+		}
+	}
+	return false
+}
 
 // passing says whether an effect may come in one life and not in another: an edit that a later one made unneeded, and the log's way into the archive, which
 // goes by the clock.
@@ -133,9 +152,28 @@ type verdict struct {
 	silent bool
 }
 
+// subjectIn is what a mail is about; "" for every other call.
+func subjectIn(p awstwin.Passing) string {
+	var in struct {
+		Content struct{ Raw struct{ Data []byte } }
+	}
+	if p.Service != "sesv2" || json.Unmarshal(p.Input, &in) != nil {
+		return ""
+	}
+	m, err := mail.ReadMessage(bytes.NewReader(in.Content.Raw.Data))
+	if err != nil {
+		return ""
+	}
+	subject, err := new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject"))
+	if err != nil {
+		return ""
+	}
+	return said(subject)
+}
+
 func (c *cell) onAWS(at awstwin.Moment, p awstwin.Passing) awstwin.Order {
 	v := c.sees(moment(at), fmt.Sprint("aws ", p.Nr), p.Error, func() *sighting {
-		return &sighting{effect: effect{Operation: p.Service + " " + p.Operation, Target: c.naming.aws(p)}, input: p.Input, name: scheduleIn(p)}
+		return &sighting{effect: effect{Operation: p.Service + " " + p.Operation, Target: c.naming.aws(p)}, text: subjectIn(p), input: p.Input, name: scheduleIn(p)}
 	})
 	return awstwin.Order{Refuse: v.refuse, Silent: v.silent, Gone: c.givenUp}
 }

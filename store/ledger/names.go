@@ -27,6 +27,11 @@ func CheckpointPrefix(epoch int) string { return ofEpoch("checkpoints", epoch) +
 // SegmentPrefix is how the names of an epoch's segments begin; in their order the newest is the last.
 func SegmentPrefix(epoch int) string { return ofEpoch("log", epoch) + "/" }
 
+// SegmentFrom is how the name of a segment begins whose first line is that one.
+func SegmentFrom(epoch int, first uint64) string {
+	return fmt.Sprintf("%s%012d-", SegmentPrefix(epoch), first)
+}
+
 // SegmentLast is the last line of a segment by its name; 0 where it is not the name of one.
 func SegmentLast(name string) uint64 {
 	s, ok := parseSegment(name)

@@ -123,7 +123,7 @@ func (c *canvas) picture(name string) (store.Picture, error) {
 		return store.Picture{}, c.err
 	}
 	var b bytes.Buffer
-	enc := png.Encoder{CompressionLevel: png.BestCompression}
+	enc := png.Encoder{CompressionLevel: png.DefaultCompression}
 	if err := enc.Encode(&b, c.reduced()); err != nil {
 		return store.Picture{}, fmt.Errorf("encoding %s: %w", name, err)
 	}
@@ -138,6 +138,10 @@ func (c *canvas) reduced() image.Image {
 	var palette color.Palette
 	out := image.NewPaletted(c.Bounds(), nil)
 	for i := 0; i < len(c.Pix); i += 4 {
+		if i > 0 && [4]byte(c.Pix[i:i+4]) == [4]byte(c.Pix[i-4:i]) { // nearly always
+			out.Pix[i/4] = out.Pix[i/4-1]
+			continue
+		}
 		k := color.RGBA{c.Pix[i] & step, c.Pix[i+1] & step, c.Pix[i+2] & step, 0xff}
 		n, ok := place[k]
 		if !ok {
