@@ -39,6 +39,8 @@ func incident(n store.Notice, r store.Request, f setting) (m message, ok bool) {
 		return archiveFault(n), true
 	case workflows.NoticeRolled:
 		return rolledBack(n), true
+	case workflows.NoticeMoved:
+		return archiveMoved(n), true
 	}
 	return message{}, false
 }

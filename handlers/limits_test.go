@@ -358,7 +358,7 @@ func kinds() []string {
 		workflows.NoticeSummary, workflows.NoticeUncertain, workflows.NoticeLate, workflows.NoticeTierZero, workflows.NoticeStuck,
 		workflows.NoticeExtension, workflows.NoticeExtended, workflows.NoticeEnds, workflows.NoticeWith, workflows.NoticeLockdown,
 		workflows.NoticeFound, workflows.NoticeGone, workflows.NoticeOwing, workflows.NoticeMortem, workflows.NoticeNoMortem,
-		workflows.NoticeWaived, workflows.NoticeWitness, workflows.NoticeArchive, workflows.NoticeRolled,
+		workflows.NoticeWaived, workflows.NoticeWitness, workflows.NoticeArchive, workflows.NoticeRolled, workflows.NoticeMoved,
 		workflows.NoticeUnstuck, workflows.NoticeTicketOut, workflows.NoticePolicy, workflows.NoticePerson, workflows.NoticeChannel,
 	}
 }

@@ -104,6 +104,7 @@ func evidence(all map[string]message, f setting) {
 	add("archive-done", workflows.NoticeArchive, none, map[string]string{"done": "true"})
 	add("rolled-back", workflows.NoticeRolled, none, map[string]string{"archive": "137", "log": "120", "why": "the store was opened with fewer lines than the archive has"})
 	add("rolled-back-changed", workflows.NoticeRolled, none, map[string]string{"archive": "120", "log": "137"})
+	add("archive-moved", workflows.NoticeMoved, none, map[string]string{"archive": "s3://forge-evidence/breakglass", "was": "s3://forge-breakglass-archive"})
 	data := map[string]string{"month": "2026-10", "text": figures}
 	all["review"] = review(store.Notice{Data: data})
 	all["review-reviewed"] = review(store.Notice{Data: map[string]string{"month": "2026-10", "text": figures, "by": "Bob Baker", "at": "2026-11-03T10:00:00Z"}})

@@ -60,6 +60,15 @@ func archiveFault(n store.Notice) message {
 	}
 }
 
+// archiveMoved says that evidence goes elsewhere from now on: nobody changes that in silence.
+func archiveMoved(n store.Notice) message {
+	w := say("Evidence goes to ").code(oneLine(n.Data["archive"], 200)).say(" from now on. Until now it went to ").code(oneLine(n.Data["was"], 200)).
+		say(", where all of it stays. The whole log is put into the new archive as well.")
+	todo := words{}.bold("To do: ").say("if nobody meant that, find out who changed ").code("BREAKGLASS_ARCHIVE").say(" or ").code("report.archive").
+		say(". Keep the old archive as long as the new one: sessions from before are in it.")
+	return message{text: "Evidence goes to another archive", blocks: []slack.Block{header("Evidence goes to another archive"), paragraph(w), paragraph(todo)}}
+}
+
 // rolledBack says that the archive remembers more than the log does. It is either a restore that somebody knows of, or somebody's hand in the log.
 func rolledBack(n store.Notice) message {
 	archive, errA := strconv.ParseUint(n.Data["archive"], 10, 63)

@@ -36,6 +36,7 @@ const (
 	EventProof     = "proof"     // what check --prove saw
 	EventOwed      = "owed"      // a post-mortem or a ticket: asked for, escalated, written, waived
 	EventArchived  = "archived"  // a part of the archive is complete; Data "folder", "manifest": SHA-256 of its manifest, "files": how many
+	EventArchive   = "archive"   // evidence goes to another place from here on; Data "archive", "was"
 	EventKey       = "key"       // the key that signs checkpoints was made or changed; Data "key": as verifiers write it
 	EventWitnessed = "witnessed" // a checkpoint stands where nobody can change it; Data "size", "root", "where"
 	EventReview    = "review"    // a month's review was drawn up; Data "month"

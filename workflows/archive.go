@@ -42,6 +42,7 @@ const bookFact = "archive"
 
 // book is how far the archive has the log.
 type book struct {
+	Place string    `json:"place"`          // the archive that it is of
 	Epoch int       `json:"epoch"`          // of the log: one more after each restore from an older copy
 	Lines uint64    `json:"lines"`          // that the archive has, checkpoint and all
 	At    time.Time `json:"at,omitzero"`    // of the last checkpoint

@@ -260,19 +260,35 @@ func TestARestoredStoreKnowsLinesWithoutACheckpoint(t *testing.T) {
 	})
 }
 
-// A new place is given the whole log; the place of another store is given nothing.
-func TestAnotherArchive(t *testing.T) {
+// A new place is given the whole log, and what was put into the one before is known to be there.
+func TestAMovedArchive(t *testing.T) {
 	evident(t, func(s *legend) {
+		id := s.over("emergency") // which owes a post-mortem
 		s.pass(11 * time.Minute)
 		s.stop()
 		was := s.vault
 		s.vault = newVault()
-		s.vault.secret, s.vault.public = was.secret, was.public
+		s.vault.name, s.vault.secret, s.vault.public = "second", was.secret, was.public
 		s.start(0)
+		s.mortem("dana", id)
 		s.pass(11 * time.Minute)
-		if rep := s.verified(); rep.Lines == 0 {
-			s.t.Error("the new archive has no line")
+		rep := s.verified()
+		if rep.Lines == 0 || len(rep.Notes) == 0 || rep.Notes[0].Object != "file:vault" {
+			s.t.Errorf("the new archive: %d lines, %v", rep.Lines, rep.Notes)
 		}
+		if n := s.heard(workflows.NoticeMoved); n != 1 {
+			s.t.Errorf("it was announced %d times", n)
+		}
+		if got := folders(s.world, "sessions/"+string(id)); len(got) != 1 || got[0] != "003-post-mortem" {
+			s.t.Errorf("%v", got)
+		}
+	})
+}
+
+// The place of another store is given nothing.
+func TestAnotherArchive(t *testing.T) {
+	evident(t, func(s *legend) {
+		s.pass(11 * time.Minute)
 		s.stop()
 		mine := s.run
 		s.run = nil // another store

@@ -16,6 +16,9 @@ import (
 // new epoch, since nothing there is overwritten. An archive that has less than it was given, as a new one, is given the rest again.
 func (e *Engine) compareArchive(ctx context.Context) error {
 	b, err := e.book()
+	if err == nil {
+		b, err = e.placed(ctx, b)
+	}
 	if err != nil {
 		return err
 	}
@@ -50,6 +53,27 @@ func (e *Engine) compareArchive(ctx context.Context) error {
 	}
 }
 
+// placed makes the book one of the archive in use. Another one than before is said, in the log as well: what was put into the one before stays there, and a
+// verification of this one would miss it.
+func (e *Engine) placed(ctx context.Context, b book) (book, error) {
+	where := e.Archive.String()
+	if b.Place == where {
+		return b, nil
+	}
+	was := b.Place
+	if b.Place = where; was == "" {
+		return b, e.keepBook(b)
+	}
+	_, last, err := e.newest(ctx, b.Epoch)
+	if err != nil {
+		return b, err
+	}
+	b.Lines, b.To, b.Note = min(b.Lines, last), 0, "" // all of the log is put there, and nothing is missing there
+	e.Log.Warn("evidence goes to another archive from now on; what the one before has stays there", "archive", where, "was", was)
+	data := map[string]string{"archive": where, "was": was}
+	return b, e.sayBook(b, saying{store.EventArchive, data, &store.Notice{Kind: NoticeMoved, Lane: "archive", Data: data}})
+}
+
 // nextEpoch begins a new one.
 func (e *Engine) nextEpoch(b book, there uint64, why error) (book, error) {
 	lines, _, err := e.DB.Root()
@@ -57,7 +81,7 @@ func (e *Engine) nextEpoch(b book, there uint64, why error) (book, error) {
 		return b, err
 	}
 	e.Log.Error("the archive has what is no part of this log: the store was restored from an older copy, or lines are missing", "archive", there, "log", lines, "why", why)
-	b = book{Epoch: b.Epoch + 1, Day: b.Day}
+	b = book{Place: b.Place, Epoch: b.Epoch + 1, Day: b.Day}
 	data := map[string]string{"archive": fmt.Sprint(there), "log": fmt.Sprint(lines), "why": why.Error(), "epoch": fmt.Sprint(b.Epoch)}
 	err = e.sayBook(b, saying{store.EventFault, data, &store.Notice{Kind: NoticeRolled, Lane: "archive", Data: data}})
 	if err == nil {
@@ -70,7 +94,7 @@ func (e *Engine) nextEpoch(b book, there uint64, why error) (book, error) {
 func (e *Engine) bringAgain(b book, has uint64) error {
 	e.Log.Error("the archive has fewer lines of the log than it was given; the rest is put there again", "archive", e.Archive.String(), "has", has, "given", b.Lines)
 	data := map[string]string{"effect": "archive", "error": "the archive has fewer lines than it was given; the rest is put there again", "archive": fmt.Sprint(has), "given": fmt.Sprint(b.Lines)}
-	return e.sayBook(book{Epoch: b.Epoch, Lines: has, Day: b.Day}, saying{store.EventFault, data, nil})
+	return e.sayBook(book{Place: b.Place, Epoch: b.Epoch, Lines: has, Day: b.Day}, saying{store.EventFault, data, nil})
 }
 
 // saying is a line of the log and what people are told with it.

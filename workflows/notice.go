@@ -64,6 +64,7 @@ const (
 	NoticeWitness   = "witness"         // requests channel, once a day: Data "note": the checkpoint, "size", "root"
 	NoticeArchive   = "archive"         // incidents channel: evidence cannot be put into the archive; Data "error", "since", "waiting": how many parts; or "done": true
 	NoticeRolled    = "rolled_back"     // incidents channel: the archive has a checkpoint that is no part of this log; Data "archive", "log": sizes, "why"
+	NoticeMoved     = "archive_moved"   // incidents channel: evidence goes to another place from now on; Data "archive", "was"
 	NoticeReport    = "report"          // e-mail; To: addresses, comma separated; Data "reading": index of the newest, or "month"
 )
 

@@ -2,6 +2,7 @@ package workflows_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -32,6 +33,7 @@ type vault struct {
 	hangs   bool           // nor ends
 	loses   int            // so many answers more are lost
 	before  func(name string) error
+	name    string
 	secret  string
 	public  string
 }
@@ -40,7 +42,7 @@ func newVault() *vault { return &vault{objects: map[string][]byte{}, puts: map[s
 
 type shelf struct{ r *run }
 
-func (s shelf) String() string { return "file:vault" }
+func (s shelf) String() string { return "file:" + cmp.Or(s.r.w.vault.name, "vault") }
 
 func (s shelf) ask(ctx context.Context) (*vault, error) {
 	if err := s.r.out(ctx); err != nil {

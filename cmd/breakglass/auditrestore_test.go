@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"breakglass/deploy/sandbox"
+	"breakglass/store"
 )
 
 // TestRestoredFromAnOlderCopy: whoever brings back yesterday's store, or yesterday's store and archive together, is found out: by the archive, or by a checkpoint
@@ -69,8 +70,20 @@ func TestRestoredFromAnOlderCopy(t *testing.T) {
 		return err == nil && len(all) > 0
 	})
 	o.wants(exitOK, []string{"restored from an older copy", "log-2/"}, "audit", "verify", "--key", key)
+	// BG-1002 was forgotten, and nothing of it stands in AWS: its number is not given twice.
+	o.ask("dana", "ec2", "prod-cash")
+	o.await("the next id", func() bool { return o.state("BG-1003") == store.Pending })
+	if s := o.state("BG-1002"); s != "" {
+		t.Errorf("BG-1002 was given twice; it is %s", s)
+	}
 	o.stop(bot)
 	o.wants(exitOK, []string{"restored from an older copy", "log-2/"}, "audit", "verify", "--key", key)
+
+	// Without any copy, a new store is not begun by accident.
+	if err := os.Remove(filepath.Join(o.dir, "breakglass.db")); err != nil {
+		t.Fatal(err)
+	}
+	o.wants(exitUsage, []string{"has the log of an earlier store", "restore a backup", "BREAKGLASS_ARCHIVE"}, "serve", "--init")
 }
 
 // TestKeyRotation: another key signs from the next start on. The log says so, and whoever knows either key can follow it; who knows neither believes nothing.

@@ -31,7 +31,7 @@ func serveCommand() *cobra.Command {
 		Long: `Run the bot until it is told to stop (SIGTERM, Ctrl-C). SIGHUP takes up a changed policy file.
 
 serve never makes a store: a lost volume must not look like a first start. The first time, use serve --init.
-That asks AWS whether dead man's schedules of an earlier store stand, and refuses where they do or where AWS does not say; --anew does not ask.
+That asks AWS whether dead man's schedules of an earlier store stand, and the archive whether it has the log of one, and refuses where they do or where there is no answer; --anew does not ask.
 
 A faulty environment or policy ends it only where nobody may have access: while somebody is in, it goes on with the policy that was last in force, or
 without Slack, until they are out.`,
@@ -164,9 +164,9 @@ func lastPolicy(db *store.DB, log *slog.Logger, faulty error) (*policy.Policy, [
 	return pol, []byte(text), nil
 }
 
-// firstStore makes the store of a first start, unless the dead man's schedules show that it is none.
+// firstStore makes the store of a first start, unless the dead man's schedules or the archive show that it is none.
 func (s setting) firstStore(ctx context.Context, path string, pol *policy.Policy) (*store.DB, error) {
-	if !s.anew && s.env.DeadmanRole != "" {
+	if !s.anew {
 		if err := s.noEarlier(ctx, pol); err != nil {
 			return nil, err
 		}
@@ -180,7 +180,8 @@ var ofStore = regexp.MustCompile(`^BG-([0-9]+)-`)
 // askEarlier is how long AWS has to say whether there was an earlier store.
 const askEarlier = 10 * time.Second
 
-// noEarlier refuses where schedules stand that another store's sessions were given: that store knows who is in, a new one would not. No answer is a no.
+// noEarlier refuses where schedules stand that another store's sessions were given, or the archive has a log: that store knows who is in, a new one would not.
+// No answer is a no.
 func (s setting) noEarlier(ctx context.Context, pol *policy.Policy) error {
 	cfg := s.connection(pol)
 	cfg.Meters = nil // they are the program's own, which comes later
@@ -190,6 +191,40 @@ func (s setting) noEarlier(ctx context.Context, pol *policy.Policy) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askEarlier)
 	defer cancel()
+	if s.env.DeadmanRole != "" {
+		if err := s.noSchedules(ctx, conn, cfg.Region); err != nil {
+			return err
+		}
+	}
+	return s.noLog(ctx, conn, pol)
+}
+
+// noLog refuses where the archive has the log of an earlier store.
+func (s setting) noLog(ctx context.Context, conn *aws.Connection, pol *policy.Policy) error {
+	archive, err := conn.Archive(s.env.archiveAt(pol))
+	if err != nil {
+		return nil // said where it is used
+	}
+	for _, prefix := range []string{"checkpoints", "log"} {
+		name, err := archive.Newest(ctx, prefix)
+		var refused *store.Refusal
+		if errors.As(err, &refused) && refused.Code == "NoSuchBucket" {
+			return nil // what is not there has no log; check says that it is missing
+		}
+		if err != nil {
+			return fmt.Errorf("no store was made, since the archive does not say whether there was an earlier one: %w. Mend that and start again; breakglass check says "+
+				"what is needed. Where you know that there never was a store: breakglass serve --init --anew", err)
+		}
+		if name != "" {
+			return usagef("no store was made: %s has the log of an earlier store (%s). Its sessions are in that store: bring its volume back, or restore a backup. "+
+				"If it is lost for good, end by hand what it had granted, name another archive, or another prefix in it (BREAKGLASS_ARCHIVE), and: breakglass serve --init", archive, name)
+		}
+	}
+	return nil
+}
+
+// noSchedules refuses where schedules of an earlier store stand.
+func (s setting) noSchedules(ctx context.Context, conn *aws.Connection, region string) error {
 	names, err := conn.DeadMan().List(ctx)
 	if err != nil {
 		return fmt.Errorf("no store was made, since AWS does not say whether there was an earlier one: %w. Mend that and start again; breakglass check says "+
@@ -208,7 +243,7 @@ func (s setting) noEarlier(ctx context.Context, pol *policy.Policy) error {
 	}
 	return usagef("no store was made: %d dead man's schedules of an earlier store stand, the latest of BG-%d. Its sessions are in that store: bring its volume "+
 		"back, or restore a backup. If it is lost for good, wait until the schedules have run (EventBridge Scheduler, group breakglass, in %s): they end "+
-		"those sessions. Then, or knowing that nobody is in: breakglass serve --init --anew", n, latest, cfg.Region)
+		"those sessions. Then, or knowing that nobody is in: breakglass serve --init --anew", n, latest, region)
 }
 
 // openStore opens the store. Its errors say what to do; store.ErrNoStore is among them.

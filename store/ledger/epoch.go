@@ -35,6 +35,8 @@ type epoch struct {
 	archived []archivedLine
 	coming   map[string]archivedLine // folders that the log says are about to be put there
 	shown    []witnessedLine
+	moved    uint64            // the last line that says that the archive is another from there on; 0: none
+	was      string            // and which one was before
 	left     map[string]uint64 // folders that the log says were left unfinished, and the line
 	spans    []span
 
@@ -134,6 +136,8 @@ func (e *epoch) look(object string, n uint64, x *entry, leaf Hash) {
 		d := x.data()
 		delete(e.coming, d["folder"])
 		e.archived = append(e.archived, archivedLine{line: n, object: object, folder: d["folder"], manifest: d["manifest"], files: d["files"]})
+	case kindMoved:
+		e.moved, e.was = n, x.data()["was"]
 	case kindKey:
 		e.addKey(object, n, x.data()["key"])
 	case kindWitnessed:

@@ -80,7 +80,9 @@ func (v *verifier) checkPart(ctx context.Context, group []*folder, i int) error 
 	case f.part == before:
 		v.folderFinding(CodePart, f.folder, fmt.Sprintf("there are two parts with number %d: the other is %s", f.part, previous.folder), 0)
 	case f.part != before+1:
-		v.folderFinding(CodePart, fmt.Sprintf("%s/%03d-", f.group, before+1), fmt.Sprintf("part %d is missing: the next that is there is %s", before+1, f.folder), 0)
+		if !v.allElsewhere(f, before) {
+			v.folderFinding(CodePart, fmt.Sprintf("%s/%03d-", f.group, before+1), fmt.Sprintf("part %d is missing: the next that is there is %s", before+1, f.folder), 0)
+		}
 		previous = nil
 	}
 	return v.checkFolder(ctx, f, previous)
@@ -262,12 +264,39 @@ func (v *verifier) checkFile(ctx context.Context, f *folder, want File) (ok bool
 func (v *verifier) checkArchived() {
 	told := map[string]bool{}
 	for _, e := range v.inOrder() {
+		elsewhere := 0
 		for _, a := range e.archived {
 			if v.folders[a.folder] != nil || told[a.folder] {
 				continue
 			}
 			told[a.folder] = true
+			if a.line < e.moved {
+				elsewhere++
+				continue
+			}
 			v.out.add(Finding{Code: CodeFolder, Object: a.folder, Line: a.line, rank: rankFolder, epoch: e.n, Text: fmt.Sprintf("line %d of the log says that it was archived, and nothing of it is there", a.line)})
 		}
+		if elsewhere > 0 {
+			v.out.tell(Finding{Code: CodeElsewhere, Object: e.was, Line: e.moved, rank: rankFolder, epoch: e.n,
+				Text: fmt.Sprintf("line %d of the log says that evidence went there before, where %d folders must be that are not here: verify that archive as well", e.moved, elsewhere)})
+		}
 	}
+}
+
+// allElsewhere says whether the log names every part of a folder's group between before and this one, and says that what came before is in another archive.
+func (v *verifier) allElsewhere(f *folder, before int) bool {
+	there := map[int]bool{}
+	for _, e := range v.inOrder() {
+		for _, a := range e.archived {
+			if p, ok := parseFolder(a.folder); ok && p.group == f.group && a.line < e.moved {
+				there[p.part] = true
+			}
+		}
+	}
+	for n := before + 1; n < f.part; n++ {
+		if !there[n] {
+			return false
+		}
+	}
+	return true
 }

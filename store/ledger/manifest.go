@@ -138,6 +138,7 @@ const (
 	kindArchived  = "archived"  // data: folder, manifest, files
 	kindKey       = "key"       // data: key
 	kindIntent    = "intent"    // with data effect archive: folder, manifest, files
+	kindMoved     = "archive"   // data: archive, was
 	kindFault     = "fault"     // with data clock: an earlier time was taken for right
 	kindWitnessed = "witnessed" // data: size, root, where
 )

@@ -101,6 +101,7 @@ const (
 	CodeLiveDiffers  = "live-differs"       // the store has another line than the archive
 	CodeHash         = "hash"               // a stored hash is not that of the lines
 	CodeLogBegins    = "log-begins"         // note: a log begins anew, since the store was restored from an older copy
+	CodeElsewhere    = "elsewhere"          // note: the log says that what came before is in another archive
 	CodeClock        = "clock"              // note: the log says that an earlier time was taken for right
 	CodeLeft         = "left"               // note: the log says that a folder was left unfinished
 	CodeKeyNamed     = "key-named"          // note: the log names a new key

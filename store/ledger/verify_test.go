@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"breakglass/store/ledger"
@@ -89,5 +91,37 @@ func TestStopped(t *testing.T) {
 	}
 	if _, err := ledger.Verify(ctx, w.bucket, o); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+// An archive that was begun later than the log holds, where the log says which one was before; what went to this one must be here all the same.
+func TestMovedArchive(t *testing.T) {
+	w := months(t)
+	was := w.bucket.objects
+	w.log("", "archive", map[string]string{"archive": "s3://new", "was": "s3://old"})
+	moved := w.size()
+	w.bucket.objects, w.done = map[string][]byte{}, 0
+	w.checkpoint()
+	added := w.part("BG-1042", "again", map[string]string{"report.json": "{}"})
+	w.checkpoint()
+	o := ledger.Options{Keys: w.keys()}
+	r := verify(t, w.bucket, o)
+	clean(t, r)
+	elsewhere := func(f ledger.Finding) bool { return f.Code == ledger.CodeElsewhere && f.Object == "s3://old" && f.Line == moved }
+	if !slices.ContainsFunc(r.Notes, elsewhere) || !strings.HasSuffix(added, "/003-again") {
+		t.Errorf("%s: %+v", added, r.Notes)
+	}
+	gone := map[string][]byte{}
+	for _, name := range w.bucket.names(added) {
+		gone[name] = nil
+	}
+	found(t, verify(t, w.bucket.but(gone), o), ledger.CodeFolder, added, 0)
+
+	// Without that line, what is missing is missing.
+	w = months(t)
+	w.bucket.objects, w.done = map[string][]byte{}, 0
+	w.checkpoint()
+	if r := verify(t, w.bucket, ledger.Options{Keys: w.keys()}); r.OK || !names(r, "sessions/BG-1042/001-opened") {
+		t.Errorf("%d of %d objects are missing: %+v", len(was), len(was), r.Findings)
 	}
 }
