@@ -122,7 +122,11 @@ func (e *Engine) enforce() {
 		if r.State != store.Granting && r.State != store.Active {
 			continue
 		}
-		err := e.beginEnd(r, r.State, l.By, store.EndLockdown, nil)
+		why := l.Why
+		if r.State != store.Active {
+			why = "" // what an end before the beginning notes is why there was no access
+		}
+		err := e.beginEndNoted(r, r.State, l.By, store.EndLockdown, why, nil)
 		var moved *store.TransitionError
 		if err != nil && !errors.As(err, &moved) {
 			e.broken("end a session for the lockdown", err)

@@ -32,9 +32,16 @@ func owes(c *store.Change, p *policy.Policy) error {
 	}
 	within := p.Report.PostMortem.Within
 	q.PostMortemBy = c.By.At.Add(within)
-	q.Set(store.ClockOwed, c.By.At.Add(within/2))
+	next := halfway(q)
+	if q.Ticket == "" && q.TicketBy.After(c.By.At) && q.TicketBy.Before(next) {
+		next = q.TicketBy
+	}
+	q.Set(store.ClockOwed, next)
 	return line(c, NoticeOwing, map[string]string{"by": q.PostMortemBy.Format(time.RFC3339)})
 }
+
+// halfway is when the requester is reminded of the post-mortem.
+func halfway(q *store.Request) time.Time { return q.PostMortemBy.Add(-q.PostMortemBy.Sub(q.EndedAt) / 2) }
 
 // outstanding is what a request still owes.
 func outstanding(r *store.Request) (all []string) {
@@ -139,7 +146,7 @@ func escalateOwed(c *store.Change, late []string, managers []store.Person, label
 		}
 	}
 	at := c.By.At.Add(next)
-	for _, by := range []time.Time{q.PostMortemBy, q.TicketBy} { // what else is owed may be late sooner
+	for _, by := range []time.Time{halfway(q), q.PostMortemBy, q.TicketBy} { // what else is owed may be late sooner
 		if by.After(c.By.At) && by.Before(at) {
 			at = by
 		}

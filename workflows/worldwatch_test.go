@@ -209,7 +209,15 @@ func (r *run) intended(t store.Tuple) {
 			return
 		}
 	}
-	r.w.complain("%v is asked for without an intent in the log", t)
+	// It was meant when the call was sent, and ended while that was on its way.
+	meant := false
+	err = r.db.EachRequest(func(q store.Request) bool {
+		meant = q.Tuple() == t && !q.End.At.IsZero() && time.Since(q.End.At) < time.Minute && r.logged(q.ID, store.EventIntent, "assign")
+		return !meant
+	})
+	if err != nil || !meant {
+		r.w.complain("%v is asked for without an intent in the log: %v", t, err)
+	}
 }
 
 // removalIntended: the log has the intent to take it away. w.mu is held.

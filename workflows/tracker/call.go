@@ -86,7 +86,7 @@ func (a *asking) do(ctx context.Context, method, path string, query url.Values, 
 	}
 	// A page for people in place of JSON comes from a login in front of the tracker, or from an instance that sleeps: nothing was done.
 	if err := json.Unmarshal(body, out); err != nil {
-		return fmt.Errorf("the answer (%d, %s) is not what was asked for: %w", res.StatusCode, clean(res.Header.Get("Content-Type"), 60), kindOf(err))
+		return fmt.Errorf("the answer (%d, %s) is not what was asked for: %w", res.StatusCode, clean(a.hide.Replace(res.Header.Get("Content-Type")), 60), kindOf(err))
 	}
 	return nil
 }

@@ -95,7 +95,7 @@ func (t *Tracker) explain(key string, err error) error {
 	case f.status == http.StatusNotFound && f.json:
 		return refuse(CodeNoTicket, fmt.Sprintf("There is no ticket %s in %s, or the account may not see it.", key, t))
 	case f.status == http.StatusNotFound:
-		return refuse(CodeNoTracker, fmt.Sprintf("No %s answers at %s. Check tracker.url in the policy.", t.make(), t.base.Host))
+		return refuse(CodeNoTracker, fmt.Sprintf("No %s answers at %s. Check tracker.url in the policy.", t.name(), t.base.Host))
 	case f.status == http.StatusBadRequest:
 		return refuse(CodeBadRequest, fmt.Sprintf("%s does not take this for %s.", t, key))
 	case f.status == http.StatusRequestEntityTooLarge && t.kind == Jira:

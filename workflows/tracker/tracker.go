@@ -97,9 +97,9 @@ func New(cfg Config) (*Tracker, error) {
 }
 
 // String is the tracker for people: "Jira at forge.atlassian.net".
-func (t *Tracker) String() string { return t.make() + " at " + t.base.Host }
+func (t *Tracker) String() string { return t.name() + " at " + t.base.Host }
 
-func (t *Tracker) make() string {
+func (t *Tracker) name() string {
 	if t.kind == ServiceNow {
 		return "ServiceNow"
 	}
@@ -171,7 +171,7 @@ func (t *Tracker) begin(ctx context.Context, key string) (*asking, error) {
 	return t.with(secret)
 }
 
-// site is the host that browsers are sent to, "" where the URL is that of Atlassian's common entrance, which has no pages.
+// site is the address that browsers are sent to, without a slash at its end; "" where the URL is that of Atlassian's common entrance, which has no pages.
 func (t *Tracker) site() string {
 	if t.base.Hostname() == "api.atlassian.com" {
 		return ""
