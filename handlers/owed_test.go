@@ -181,7 +181,7 @@ func TestLongestSummary(t *testing.T) {
 				for _, item := range l.Elements {
 					text := flatten(message{blocks: []slack.Block{slack.NewRichTextBlock("", item)}})
 					var more, calls int
-					if n, _ := fmt.Sscanf(text, "and %d more (%d", &more, &calls); n == 2 {
+					if n, _ := fmt.Sscanf(strings.ReplaceAll(text, ",", ""), "and %d more (%d", &more, &calls); n == 2 {
 						counted += calls
 						continue
 					}

@@ -142,11 +142,13 @@ func (a *asking) commented(ctx context.Context, key, mark string) (bool, error) 
 type comments struct {
 	Total    int `json:"total"`
 	Comments []struct {
-		Properties []struct {
-			Key   string          `json:"key"`
-			Value json.RawMessage `json:"value"`
-		} `json:"properties"`
+		Properties []heldProperty `json:"properties"`
 	} `json:"comments"`
+}
+
+type heldProperty struct {
+	Key   string          `json:"key"`
+	Value json.RawMessage `json:"value"`
 }
 
 func (a *asking) page(ctx context.Context, key string, start, size int) (comments, error) {
