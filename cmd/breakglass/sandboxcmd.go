@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -97,6 +98,7 @@ func (f sandboxFlags) run(ctx context.Context, out, errOut io.Writer) error {
 	if f.verbose {
 		level = slog.LevelInfo
 	}
+	var bot atomic.Pointer[program]
 	set := setting{
 		env: environment{
 			BotToken: sandbox.BotToken, AppToken: sandbox.AppToken, SlackURL: slackURL + "/api/", Policy: policyFile,
@@ -104,13 +106,16 @@ func (f sandboxFlags) run(ctx context.Context, out, errOut io.Writer) error {
 		},
 		create: true, now: clk.Now, registry: prometheus.NewRegistry(),
 		log:   slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: level})),
-		ready: func(*program) { f.greet(out, front.Addr()) },
+		ready: func(p *program) {
+			bot.Store(p)
+			f.greet(out, front.Addr())
+		},
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return serveHTTP(gctx, slackAt, world.Slack) })
 	g.Go(func() error { return serveHTTP(gctx, awsAt, world.AWS) })
 	g.Go(func() error {
-		return serveHTTP(gctx, front, page.New(page.Config{World: world, Clock: clk, Product: "Breakglass"}))
+		return serveHTTP(gctx, front, page.New(page.Config{World: world, Clock: clk, Product: "Breakglass", Alarm: func() string { return lockedDown(bot.Load()) }}))
 	})
 	g.Go(func() error {
 		defer world.Slack.Close() // its sockets would keep the servers from closing
@@ -120,6 +125,18 @@ func (f sandboxFlags) run(ctx context.Context, out, errOut io.Writer) error {
 		return err
 	}
 	return nil
+}
+
+// lockedDown is what the page says while a lockdown is in force.
+func lockedDown(p *program) string {
+	if p == nil {
+		return ""
+	}
+	l, locked, err := p.db.Lockdown()
+	if err != nil || !locked {
+		return ""
+	}
+	return fmt.Sprintf("A lockdown by %s is in force: nobody is given access until it is lifted (/access lockdown lift)", l.By.Label())
 }
 
 // open listens for the page, on loopback only: whoever reaches it may act as anybody.

@@ -22,7 +22,7 @@ const (
 	// perPage is how many are asked for at once; Jira gives at most 100.
 	perPage = 50
 	// maxPages is how many pages are read for one text, where comments are so long that few go into one.
-	maxPages = 40
+	maxPages = 24
 	// property is the key of the comment property by which our comments are known again.
 	property = "breakglass"
 )
@@ -117,10 +117,10 @@ func (a *asking) commented(ctx context.Context, key, mark string) (bool, error) 
 		p, err := a.page(ctx, key, start, size)
 		if errors.Is(err, errTooLarge) {
 			if size > 1 {
-				size /= 2
+				size = max(size/4, 1)
 				continue
 			}
-			start++
+			start, size = start+1, perPage
 		} else if err != nil {
 			return false, fmt.Errorf("looking for what was added: %w", err)
 		} else {
