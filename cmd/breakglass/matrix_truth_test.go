@@ -136,7 +136,9 @@ func (c *cell) spoken() map[string]int {
 
 // cameLate says whether a mail is the one about a later reading, which is sent where that found something: where two sessions are of one access, it finds
 // what the other was used for since, if anything.
-func cameLate(text string) bool { return strings.Contains(text, " calls came late") || strings.Contains(text, " call came late") }
+func cameLate(text string) bool {
+	return strings.Contains(text, " calls came late") || strings.Contains(text, " call came late")
+}
 
 // unsaid is what of some messages does not stand here.
 func (c *cell) unsaid(all map[string]int) (missing []string) {

@@ -105,7 +105,7 @@ func (f sandboxFlags) run(ctx context.Context, out, errOut io.Writer) error {
 			Store: "bolt:" + filepath.Join(dir, "breakglass.db"), Mail: "ses", Sweep: "@every 1s", MemberRole: sandbox.MemberRole, Guard: sandbox.GuardPrefix, DeadmanRole: sandbox.DeadManRole, OwnerRole: sandbox.PortalReader,
 		},
 		create: true, now: clk.Now, registry: prometheus.NewRegistry(),
-		log:   slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: level})),
+		log: slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: level})),
 		ready: func(p *program) {
 			bot.Store(p)
 			f.greet(out, front.Addr())
