@@ -31,9 +31,10 @@ type staged struct {
 	Mark   *store.Mark     `json:"mark,omitempty"`
 }
 
-// evidenceOf is where the evidence of a request's reading stands.
+// evidenceOf is where the evidence of a request's reading stands. The store has a part in the name: one that is begun anew beside what an earlier one left
+// gives the same ids to other requests.
 func (e *Engine) evidenceOf(id store.ID, reading int) string {
-	return filepath.Join(e.Spool, "readings", fmt.Sprintf("%s-%d.jsonl", id, reading))
+	return filepath.Join(e.Spool, "readings", fmt.Sprintf("%.6s-%s-%d.jsonl", e.DB.ID(), id, reading))
 }
 
 // openStage opens the evidence of a reading, and gives what is there already to again.
@@ -77,7 +78,7 @@ func openStage(path string, again func(string, store.Record)) (s *stage, p store
 
 // idsOf is where the ids of a reading's events stand once its evidence is in the archive and no longer here.
 func (e *Engine) idsOf(id store.ID, reading int) string {
-	return filepath.Join(e.Spool, "readings", fmt.Sprintf("%s-%d.ids", id, reading))
+	return filepath.Join(e.Spool, "readings", fmt.Sprintf("%.6s-%s-%d.ids", e.DB.ID(), id, reading))
 }
 
 // keepIDs leaves the ids of a reading's events behind, a line each. A crash in between leaves the evidence itself, or a reading that tells some of it again.
