@@ -322,11 +322,13 @@ var (
 	requestID = regexp.MustCompile(`BG-\d+`)
 	dateToken = regexp.MustCompile(`<!date[^>]*>`)
 	number    = regexp.MustCompile(`\b\d+\b`)
+	mailRead  = regexp.MustCompile(`(\[Breakglass\] BG-\d+: )\d+ changes? in \d+ calls?,(.*?)(?: \(.* to look at\)| \(incomplete\))?$`)
 	trailRead = regexp.MustCompile(`(what was done|read again): .*`)
 )
 
 // said is what a text says without what differs from life to life: times, counts, and what people tried meanwhile. Requests keep their numbers.
 func said(text string) string {
+	text = mailRead.ReplaceAllString(text, "$1(deeds),$2")
 	text = trailRead.ReplaceAllString(dateToken.ReplaceAllString(text, "(time)"), "$1: (deeds)")
 	ids := requestID.FindAllString(text, -1)
 	text = number.ReplaceAllString(text, "#")

@@ -89,7 +89,7 @@ func New(cfg Config) (*Tracker, error) {
 	}
 	// No redirect is followed: another host must not see the credentials, and a POST that is redirected becomes a GET, whose answer says nothing of
 	// whether anything was added.
-	t.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	t.http.CheckRedirect = func(*http.Request, []*http.Request) error { return nil }
 	if t.now == nil {
 		t.now = time.Now
 	}
