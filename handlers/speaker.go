@@ -37,6 +37,8 @@ type SpeakerConfig struct {
 	// Report renders the mail of a NoticeReport; a To it leaves empty is the notice's. An error that is no *workflows.Undelivered is tried again.
 	// nil: reports are dropped like other mail that is not configured.
 	Report func(ctx context.Context, n store.Notice, r store.Request) (store.Mail, error)
+	// Ticket adds the report of a NoticeTracker to its ticket. An error that is no *workflows.Undelivered is tried again. nil: there is no tracker.
+	Ticket func(ctx context.Context, n store.Notice, r store.Request) error
 	// Workspace is where links to threads lead; without its URL there are none.
 	Workspace Workspace
 	// Counted is told of what an operator wants counted: "plain" (a message was refused as it was and sent in a short
@@ -87,6 +89,11 @@ func (s *Speaker) deliver(ctx context.Context, n store.Notice, r store.Request, 
 		return ref, s.mail(ctx, n, r)
 	case workflows.NoticeReport:
 		return ref, s.report(ctx, n, r)
+	case workflows.NoticeTracker:
+		if s.Ticket == nil {
+			return ref, nil
+		}
+		return ref, s.Ticket(ctx, n, r)
 	}
 	f := s.setting(ctx, n, r)
 	switch n.Kind {

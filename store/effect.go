@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 )
@@ -48,6 +49,9 @@ var (
 type Refusal struct {
 	Code    string // AWS's error code, or the failure reason of a change
 	Message string
+	By      string // who refused, for people; empty: AWS
 }
 
-func (r *Refusal) Error() string { return fmt.Sprintf("AWS refused: %s: %s", r.Code, r.Message) }
+func (r *Refusal) Error() string {
+	return fmt.Sprintf("%s refused: %s: %s", cmp.Or(r.By, "AWS"), r.Code, r.Message)
+}

@@ -65,6 +65,7 @@ const (
 	NoticeArchive   = "archive"         // incidents channel: evidence cannot be put into the archive; Data "error", "since", "waiting": how many parts; or "done": true
 	NoticeRolled    = "rolled_back"     // incidents channel: the archive has a checkpoint that is no part of this log; Data "archive", "log": sizes, "why"
 	NoticeMoved     = "archive_moved"   // incidents channel: evidence goes to another place from now on; Data "archive", "was"
+	NoticeTracker   = "tracker"         // the tracker that the policy names, where the report is added to the ticket; Data "reading"
 	NoticeReport    = "report"          // e-mail; To: addresses, comma separated; Data "reading": index of the newest, or "month"
 )
 

@@ -41,7 +41,9 @@ func owes(c *store.Change, p *policy.Policy) error {
 }
 
 // halfway is when the requester is reminded of the post-mortem.
-func halfway(q *store.Request) time.Time { return q.PostMortemBy.Add(-q.PostMortemBy.Sub(q.EndedAt) / 2) }
+func halfway(q *store.Request) time.Time {
+	return q.PostMortemBy.Add(-q.PostMortemBy.Sub(q.EndedAt) / 2)
+}
 
 // outstanding is what a request still owes.
 func outstanding(r *store.Request) (all []string) {

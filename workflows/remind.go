@@ -308,7 +308,7 @@ func (e *Engine) addTicket(ctx context.Context, c store.Click) error {
 		q.Stop(store.ClockTicket)
 		return errors.Join(
 			settled(q, ch.By.At), ch.Done(c.Seq), ch.Log(store.EventTicket, map[string]string{"ticket": ticket}),
-			card(ch), line(ch, NoticeTicket, nil), afterwards(ch, store.PartTicket),
+			card(ch), line(ch, NoticeTicket, nil), afterwards(ch, store.PartTicket), toTicket(ch, p),
 		)
 	})
 	return err

@@ -100,6 +100,9 @@ func (e *Engine) sendReport(c *store.Change, p *policy.Policy) error {
 	if n > 1 && last.Events+last.PortalEvents == 0 || q.Lead != "" {
 		return nil
 	}
+	if err := toTicket(c, p); err != nil {
+		return err
+	}
 	to := slices.Clone(p.Report.Email)
 	for _, a := range addresses(p, q.Notify) {
 		if !slices.Contains(to, a) {
@@ -110,6 +113,15 @@ func (e *Engine) sendReport(c *store.Change, p *policy.Policy) error {
 		return nil
 	}
 	return c.Tell(store.Notice{Kind: NoticeReport, Lane: string(q.ID) + mailLane, To: strings.Join(to, ","), Data: map[string]string{"reading": fmt.Sprint(n - 1)}})
+}
+
+// toTicket has the report as it is now added to the request's ticket, where the policy names a tracker.
+func toTicket(c *store.Change, p *policy.Policy) error {
+	q := c.Request
+	if p.Tracker.Kind == "" || q.Ticket == "" || len(q.Readings) == 0 {
+		return nil
+	}
+	return c.Tell(store.Notice{Kind: NoticeTracker, Lane: string(q.ID) + " tracker" + mailLane, Data: map[string]string{"reading": fmt.Sprint(len(q.Readings) - 1)}})
 }
 
 // read1 is one reading. Events that an earlier one had are left out of it. cut: its time was over before it was done, and it can go on from where it is.

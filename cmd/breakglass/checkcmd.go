@@ -151,6 +151,7 @@ func checkEvidence(ctx context.Context, env environment, pol *policy.Policy, con
 	} else {
 		add(mailer.Ready(ctx, recipients(pol))...)
 	}
+	add(trackerRow(ctx, env, pol, conn)...)
 	return rows
 }
 

@@ -26,6 +26,7 @@ type environment struct {
 	Archive     string `envconfig:"BREAKGLASS_ARCHIVE" desc:"s3://BUCKET/PREFIX or file:PATH; from the policy, else file:archive"`
 	Key         string `envconfig:"BREAKGLASS_KEY" secret:"true" desc:"key that signs checkpoints: file:PATH, secretsmanager:NAME or kms:KEY; a file beside the store when empty"`
 	Mail        string `envconfig:"BREAKGLASS_MAIL" default:"ses" desc:"ses, smtp://host:port or none"`
+	Tracker     string `envconfig:"BREAKGLASS_TRACKER" secret:"true" desc:"account in the tracker that the policy names: EMAIL:TOKEN (Jira Cloud), USER:PASSWORD (ServiceNow) or a token; or a reference like the above"`
 	Events      string `envconfig:"BREAKGLASS_EVENTS" desc:"URL of the SQS queue that EventBridge fills (not built yet)"`
 	Listen      string `envconfig:"BREAKGLASS_LISTEN" default:"127.0.0.1:9464" desc:"address of /livez, /readyz and /metrics; empty: none"`
 	LogLevel    string `envconfig:"BREAKGLASS_LOG" default:"info" desc:"debug, info, warn or error; JSON unless on a terminal"`

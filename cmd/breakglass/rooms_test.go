@@ -25,6 +25,7 @@ func TestRooms(t *testing.T) {
 		{"workflows/policy", []string{slackLib, awsLib}, []string{"breakglass/workflows/policy"}},
 		{"workflows/report", []string{slackLib, awsLib}, []string{"breakglass/workflows/report", "breakglass/store"}},
 		{"workflows/aws", []string{slackLib}, []string{"breakglass/workflows/aws", "breakglass/store"}},
+		{"workflows/tracker", []string{slackLib, awsLib}, []string{"breakglass/workflows/tracker", "breakglass/store"}},
 		{"bot", []string{awsLib}, []string{"breakglass/bot"}},
 		{"handlers", []string{awsLib}, []string{"breakglass/handlers", "breakglass/workflows", "breakglass/store"}},
 		{"deploy/sandbox/...", []string{slackLib, awsLib}, []string{"breakglass/deploy/sandbox"}},

@@ -72,6 +72,7 @@ type setting struct {
 	slack    *http.Client      // nil: an ordinary one
 	dialer   *websocket.Dialer // nil: an ordinary one
 	aws      *http.Client      // nil: the SDK's
+	tracker  *http.Client      // nil: an ordinary one
 	noSocket bool              // commands have no way in: for tests inside a bubble
 	lifted   bool              // our own rate limits are off, for benchmarks
 	hup      <-chan os.Signal  // SIGHUP: take up a changed policy

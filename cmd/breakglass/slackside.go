@@ -201,7 +201,7 @@ func (p *program) connect(home handlers.Workspace) {
 	ends := otherEnds(p.env)
 	speaker := handlers.NewSpeaker(handlers.SpeakerConfig{
 		Ends: &ends, API: api, Policy: p.pol.Load, Channels: p.channels, Mail: p.mail, Now: p.engine.Moment, Log: p.log,
-		Report: p.report, Workspace: home,
+		Report: p.report, Ticket: p.ticketed, Workspace: home,
 		Card: func(id store.ID) (store.Ref, bool) {
 			if r, err := p.db.Request(id); err == nil && r.Lead != "" { // its thread is that of what it was granted along with
 				id = r.Lead

@@ -20,6 +20,7 @@ import (
 
 	"breakglass/deploy/sandbox"
 	"breakglass/deploy/sandbox/awstwin"
+	"breakglass/deploy/sandbox/trackertwin"
 	"breakglass/deploy/sandbox/wire"
 	"breakglass/store"
 )
@@ -61,19 +62,22 @@ type story struct {
 	begin    []awstwin.Assignment
 	sessions map[string]*awstwin.Session // who stays signed in, by the story's names
 	tampered bool                        // somebody altered the archive
+	tickets  *trackertwin.Tracker        // nil: the company has none
+	tracker  *http.Server                // which serves it
 	seen     witnesses                   // what the stories about evidence keep
 	keep     bool                        // the story says itself what must stand in AWS at the end
 }
 
 // running is one run of the program.
 type running struct {
-	cancel context.CancelFunc
-	done   chan error
-	slack  *http.Client
-	aws    *http.Client
-	prog   chan *program
-	p      *program
-	cut    *gate
+	cancel  context.CancelFunc
+	done    chan error
+	slack   *http.Client
+	aws     *http.Client
+	tracker *http.Client
+	prog    chan *program
+	p       *program
+	cut     *gate
 }
 
 // gate is the network as one run sees it: a crash closes it for good, so that nothing the dying run does reaches the outside.
@@ -103,6 +107,9 @@ func playStory(t *testing.T, file string) {
 		s.world.Slack.Close()
 		_ = slackServer.Close()
 		_ = awsServer.Close()
+		if s.tracker != nil {
+			_ = s.tracker.Close()
+		}
 		if t.Failed() || testing.Verbose() {
 			t.Logf("the program's log:\n%s", tail(s.logs.String(), 12000))
 		}
@@ -134,16 +141,17 @@ func (s *story) start(create bool) {
 	r := &running{done: make(chan error, 1), prog: make(chan *program, 1), cut: g}
 	r.slack = &http.Client{Transport: &http.Transport{DialContext: g.dial}}
 	r.aws = &http.Client{Transport: &http.Transport{DialContext: g.dial}}
+	r.tracker = &http.Client{Transport: &http.Transport{DialTLSContext: g.dial}} // its address must be https, and there is nobody between
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	set := setting{
 		env: environment{
 			BotToken: sandbox.BotToken, AppToken: sandbox.AppToken, SlackURL: "http://slack.twin/api/", Policy: s.policy,
-			Store: "bolt:" + s.store, Mail: "ses", Sweep: "@every 5s", MemberRole: sandbox.MemberRole, OwnerRole: sandbox.PortalReader, Guard: sandbox.GuardPrefix, DeadmanRole: sandbox.DeadManRole,
+			Store: "bolt:" + s.store, Mail: "ses", Sweep: "@every 5s", MemberRole: sandbox.MemberRole, OwnerRole: sandbox.PortalReader, Guard: sandbox.GuardPrefix, DeadmanRole: sandbox.DeadManRole, Tracker: trackerAccount,
 		},
 		create: create, now: time.Now, registry: prometheus.NewRegistry(), noSocket: true,
 		log:   slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		slack: r.slack, aws: r.aws, dialer: &websocket.Dialer{NetDialContext: g.dial},
+		slack: r.slack, aws: r.aws, tracker: r.tracker, dialer: &websocket.Dialer{NetDialContext: g.dial},
 		ready: func(p *program) { r.prog <- p },
 	}
 	go func() { r.done <- serve(ctx, set) }()
@@ -178,6 +186,7 @@ func (s *story) stop() error {
 	err := <-s.run.done
 	s.run.slack.CloseIdleConnections()
 	s.run.aws.CloseIdleConnections()
+	s.run.tracker.CloseIdleConnections()
 	s.run = nil
 	return err
 }

@@ -42,7 +42,7 @@ func (s *story) words() map[string]func(*testscript.TestScript, bool, []string) 
 		"slack": s.wordSlack, "directory": s.wordDirectory, "policy": s.wordPolicy, "log": s.wordLog, "session": s.wordSession, "reload": s.wordReload,
 		"many-accounts": s.wordManyAccounts, "mailed": s.wordMailed, "halt": s.wordHalt, "ready": s.wordReady,
 		"kill": s.wordKill, "sign-in": s.wordSignIn, "call": s.wordCall, "ends": s.wordEnds, "operator": s.wordOperator, "scenario": s.wordWith,
-		"archive": s.wordArchive, "month": s.wordMonth,
+		"archive": s.wordArchive, "month": s.wordMonth, "tracker": s.wordTracker,
 	}
 	s.evidenceWords(w)
 	w["dana2"] = func(ts *testscript.TestScript, neg bool, args []string) { s.person(ts, s.who(ts, "dana2"), neg, args) }

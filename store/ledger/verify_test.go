@@ -107,7 +107,9 @@ func TestMovedArchive(t *testing.T) {
 	o := ledger.Options{Keys: w.keys()}
 	r := verify(t, w.bucket, o)
 	clean(t, r)
-	elsewhere := func(f ledger.Finding) bool { return f.Code == ledger.CodeElsewhere && f.Object == "s3://old" && f.Line == moved }
+	elsewhere := func(f ledger.Finding) bool {
+		return f.Code == ledger.CodeElsewhere && f.Object == "s3://old" && f.Line == moved
+	}
 	if !slices.ContainsFunc(r.Notes, elsewhere) || !strings.HasSuffix(added, "/003-again") {
 		t.Errorf("%s: %+v", added, r.Notes)
 	}

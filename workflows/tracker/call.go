@@ -38,7 +38,7 @@ type asking struct {
 func (t *Tracker) with(secret string) (*asking, error) {
 	secret = strings.TrimSpace(secret) // files and secret stores end it with a line break
 	if secret == "" || strings.ContainsFunc(secret, unicode.IsControl) {
-		return nil, &store.Refusal{Code: CodeUnauthorized, Message: "There are no credentials for " + t.String() + ", or they are more than one line. " + t.howToLogIn()}
+		return nil, &store.Refusal{By: t.name(), Code: CodeUnauthorized, Message: "There are no credentials for " + t.String() + ", or they are more than one line. " + t.howToLogIn()}
 	}
 	a := &asking{t: t, header: "Bearer " + secret}
 	hidden := []string{secret}

@@ -83,7 +83,7 @@ func (t *Tracker) explain(key string, err error) error {
 		if f.said != "" {
 			message += " It says: " + f.said
 		}
-		return &store.Refusal{Code: code, Message: message}
+		return &store.Refusal{By: t.name(), Code: code, Message: message}
 	}
 	switch {
 	case f.status == http.StatusTooManyRequests, f.status == http.StatusServiceUnavailable, f.status >= 500 && f.asked:

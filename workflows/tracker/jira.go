@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// maxComment is the width of the longest comment, in UTF-16 units. Jira takes 32,767 characters (JRACLOUD-68949), but counts them in the form in
-	// which it keeps the comment, which is somewhat longer; so some room is left.
+	// maxComment is the width of the longest comment, in UTF-16 units. Jira takes 32,767 characters (its answer to a longer one: "It exceeds the allowed
+	// limit of 32,767 characters"); what it counts besides the text is not documented, so some room is left.
 	maxComment = 30_000
 	// lineWidth is what the end of a line counts for. It bounds the number of paragraphs, each of which is fifty times its text in Jira's answers.
 	lineWidth = 8

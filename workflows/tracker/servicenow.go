@@ -56,7 +56,7 @@ func (a *asking) record(ctx context.Context, key string) (record, error) {
 		return record{}, errors.New("the answer has no result")
 	}
 	if len(out.Result) == 0 {
-		return record{}, &store.Refusal{Code: CodeNoTicket, Message: fmt.Sprintf("There is no ticket %s in %s, or the account may not see it.", key, a.t)}
+		return record{}, &store.Refusal{By: a.t.name(), Code: CodeNoTicket, Message: fmt.Sprintf("There is no ticket %s in %s, or the account may not see it.", key, a.t)}
 	}
 	r := out.Result[0]
 	// A condition that ServiceNow does not understand it leaves out, and gives any row at all. Nothing may be written to that one.

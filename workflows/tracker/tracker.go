@@ -89,7 +89,7 @@ func New(cfg Config) (*Tracker, error) {
 	}
 	// No redirect is followed: another host must not see the credentials, and a POST that is redirected becomes a GET, whose answer says nothing of
 	// whether anything was added.
-	t.http.CheckRedirect = func(*http.Request, []*http.Request) error { return nil }
+	t.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if t.now == nil {
 		t.now = time.Now
 	}
@@ -138,10 +138,10 @@ func (t *Tracker) Find(ctx context.Context, key string) (Ticket, error) {
 func (t *Tracker) Add(ctx context.Context, key, mark, text string) error {
 	doing := fmt.Sprintf("adding to %s in %s", clean(key, maxKey), t)
 	if !markForm.MatchString(mark) {
-		return fmt.Errorf("%s: %w", doing, &store.Refusal{Code: CodeBadMark, Message: fmt.Sprintf("%q is no mark", clean(mark, 100))})
+		return fmt.Errorf("%s: %w", doing, &store.Refusal{By: t.name(), Code: CodeBadMark, Message: fmt.Sprintf("%q is no mark", clean(mark, 100))})
 	}
 	if text = plain(text); strings.TrimSpace(text) == "" {
-		return fmt.Errorf("%s: %w", doing, &store.Refusal{Code: CodeNoText, Message: "there is no text to add"})
+		return fmt.Errorf("%s: %w", doing, &store.Refusal{By: t.name(), Code: CodeNoText, Message: "there is no text to add"})
 	}
 	s, err := t.begin(ctx, key)
 	if err != nil {
@@ -161,7 +161,7 @@ func (t *Tracker) Add(ctx context.Context, key, mark, text string) error {
 // begin checks the key and asks for the credentials.
 func (t *Tracker) begin(ctx context.Context, key string) (*asking, error) {
 	if len(key) > maxKey || !keyForm.MatchString(key) {
-		return nil, &store.Refusal{Code: CodeNoTicket,
+		return nil, &store.Refusal{By: t.name(), Code: CodeNoTicket,
 			Message: fmt.Sprintf("%q has not the form of a ticket (as OPS-123 or INC0010001)", clean(key, maxKey))}
 	}
 	secret, err := t.secret(ctx)
