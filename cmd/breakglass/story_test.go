@@ -129,6 +129,12 @@ func playStory(t *testing.T, file string) {
 			}
 			return os.WriteFile(s.policy, data, 0o600)
 		},
+		Condition: func(name string) (bool, error) {
+			if name != "long" {
+				return false, fmt.Errorf("unknown condition %q", name)
+			}
+			return os.Getenv("BREAKGLASS_LONG") != "", nil
+		},
 		Cmds: s.words(),
 	})
 	s.invariants()
