@@ -70,7 +70,11 @@ func (c *cell) in(step string, play func()) {
 	}
 	for end := time.Now().Add(25 * time.Second); time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
 		c.prowl()
-		if (c.struckAt().IsZero() && c.allCame(step) || c.quiet(100*time.Millisecond)) && len(c.unsaid(c.expect.after[step])) == 0 {
+		still := 100 * time.Millisecond
+		if c.struckAt().IsZero() { // what is to be struck may come with the next sweep
+			still = 1600 * time.Millisecond
+		}
+		if (c.struckAt().IsZero() && c.allCame(step) || c.quiet(still)) && len(c.unsaid(c.expect.after[step])) == 0 {
 			return
 		}
 	}
