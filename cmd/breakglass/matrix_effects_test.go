@@ -38,18 +38,20 @@ func (e effect) isSlack() bool { return strings.HasPrefix(e.Operation, "slack ")
 
 func (e effect) isArchive() bool { return strings.HasPrefix(e.Operation, "s3 ") }
 
-// within says whether an object is neither the first of its folder nor its manifest, which is the last: those between are put as the first is.
-func (e effect) within(rows []effect) bool {
+// usual says whether an object is put as an earlier one is: a part of the log after the first, a checkpoint after the first, what is neither the first of a folder nor
+// its manifest, which is the last, and what comes after the part that has the events.
+func (e effect) usual(rows []effect) bool {
 	folder, file := path.Split(e.Target)
-	if file == ledger.ManifestName || strings.HasPrefix(e.Target, "log") || strings.HasPrefix(e.Target, "checkpoints") {
+	same := func(r effect) bool { return strings.HasPrefix(r.Target, folder) }
+	switch {
+	case strings.HasPrefix(e.Target, "log"), strings.HasPrefix(e.Target, "checkpoints"):
+	case !strings.Contains(folder, "/001-") && !strings.Contains(folder, "/002-"):
+		return true
+	case file == ledger.ManifestName:
 		return false
 	}
-	for _, r := range rows {
-		if r.Operation == e.Operation && strings.HasPrefix(r.Target, folder) {
-			return r != e
-		}
-	}
-	return false
+	first := slices.IndexFunc(rows, func(r effect) bool { return r.isArchive() && same(r) })
+	return rows[first] != e
 }
 
 // passing says whether an effect may come in one life and not in another: an edit that a later one made unneeded, and the log's way into the archive, which

@@ -233,7 +233,7 @@ func (m *matrix) alike(j job) bool {
 		return all
 	}
 	if j.row.isArchive() {
-		return j.row.within(j.expect.rows) // one workflow has them
+		return j.row.usual(j.expect.rows) // one workflow has them
 	}
 	mine := upTo(j.expect)
 	for _, r := range m.recordings {
