@@ -156,8 +156,10 @@ func soon(now, t time.Time, most time.Duration) bool {
 	return t.After(now) && !t.After(now.Add(most))
 }
 
-func (e *Engine) book() (b book, err error) {
-	s, known, err := e.DB.Fact(bookFact)
+func (e *Engine) book() (book, error) { return bookOf(e.DB) }
+
+func bookOf(db *store.DB) (b book, err error) {
+	s, known, err := db.Fact(bookFact)
 	if err != nil || !known {
 		return book{Epoch: 1}, err
 	}
@@ -165,6 +167,12 @@ func (e *Engine) book() (b book, err error) {
 		return b, fmt.Errorf("read how far the archive is: %w", err)
 	}
 	return b, nil
+}
+
+// BroughtTo says how far a store brought its archive: where that is, the number of its log there, and how many lines of it. An empty place: nowhere yet.
+func BroughtTo(db *store.DB) (place string, epoch int, lines uint64, err error) {
+	b, err := bookOf(db)
+	return b.Place, b.Epoch, b.Lines, err
 }
 
 func (e *Engine) keepBook(b book) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"breakglass/store"
 	"breakglass/store/ledger"
@@ -56,7 +57,7 @@ func (e *Engine) compareArchive(ctx context.Context) error {
 // placed makes the book one of the archive in use. Another one than before is said, in the log as well: what was put into the one before stays there, and a
 // verification of this one would miss it.
 func (e *Engine) placed(ctx context.Context, b book) (book, error) {
-	where := e.Archive.String()
+	where := Place(e.Archive.String())
 	if b.Place == where {
 		return b, nil
 	}
@@ -72,6 +73,12 @@ func (e *Engine) placed(ctx context.Context, b book) (book, error) {
 	e.Log.Warn("evidence goes to another archive from now on; what the one before has stays there", "archive", where, "was", was)
 	data := map[string]string{"archive": where, "was": was}
 	return b, e.sayBook(b, saying{store.EventArchive, data, &store.Notice{Kind: NoticeMoved, Lane: "archive", Data: data}})
+}
+
+// Place is an archive's address without what only says how it is reached.
+func Place(at string) string {
+	at, _, _ = strings.Cut(at, "?")
+	return strings.TrimRight(at, "/")
 }
 
 // nextEpoch begins a new one.

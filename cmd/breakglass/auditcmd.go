@@ -16,6 +16,7 @@ import (
 
 	"breakglass/store"
 	"breakglass/store/ledger"
+	"breakglass/workflows"
 	"breakglass/workflows/aws"
 )
 
@@ -39,6 +40,9 @@ type verification struct {
 	keys        []string
 	offline     bool
 	asJSON      bool
+
+	brought ledgerAnswer // what the store says of its archive
+	at      string       // the archive that is read, as the store would call it
 }
 
 func verifyCommand() *cobra.Command {
@@ -72,7 +76,7 @@ trusted, which proves nothing against whoever has the store.`,
 	return c
 }
 
-func (v verification) run(ctx context.Context, out, errOut io.Writer) error {
+func (v *verification) run(ctx context.Context, out, errOut io.Writer) error {
 	env, err := readEnvironment()
 	if err != nil {
 		return err
@@ -103,6 +107,9 @@ func (v verification) run(ctx context.Context, out, errOut io.Writer) error {
 	archive, err := v.open(ctx, env)
 	if err != nil {
 		return err
+	}
+	if v.brought.Place == v.at {
+		o.Put = ledger.Put{Epoch: v.brought.Epoch, Lines: v.brought.Lines}
 	}
 	r, err := ledger.Verify(ctx, archive, o)
 	if err != nil {
@@ -149,7 +156,7 @@ func readKeys(named []string) (keys []note.Verifier, err error) {
 }
 
 // live adds the store's own log, from the running bot or from the file, and the keys it names where none were given.
-func (v verification) live(ctx context.Context, env environment, o *ledger.Options, errOut io.Writer) error {
+func (v *verification) live(ctx context.Context, env environment, o *ledger.Options, errOut io.Writer) error {
 	first, _, err := tell(ctx, command{Do: "ledger"})
 	if errors.Is(err, store.ErrNoStore) {
 		return nil
@@ -164,7 +171,7 @@ func (v verification) live(ctx context.Context, env environment, o *ledger.Optio
 			return err
 		}
 	}
-	o.Live = liveLines(ctx)
+	o.Live, v.brought = liveLines(ctx), first.Ledger
 	return nil
 }
 
@@ -193,7 +200,7 @@ func liveLines(ctx context.Context) iter.Seq2[[]byte, error] {
 }
 
 // open is the archive to read: the one that is named, or the one that serve uses.
-func (v verification) open(ctx context.Context, env environment) (ledger.Archive, error) {
+func (v *verification) open(ctx context.Context, env environment) (ledger.Archive, error) {
 	at := cmp.Or(v.archive, env.Archive)
 	if at == "" {
 		pol, _, err := readPolicy(env.Policy)
@@ -202,6 +209,7 @@ func (v verification) open(ctx context.Context, env environment) (ledger.Archive
 		}
 		at = env.archiveAt(pol)
 	}
+	v.at = workflows.Place(at)
 	if dir, ok := strings.CutPrefix(at, "file:"); ok {
 		if st, err := os.Stat(dir); err != nil || !st.IsDir() {
 			return nil, usagef("there is no archive at %s", at)
@@ -240,7 +248,10 @@ func (b bucketOf) Open(ctx context.Context, name string) (io.ReadCloser, error) 
 func printVerified(w io.Writer, r ledger.Report) error {
 	for _, f := range r.Findings {
 		line := ""
-		if f.Line > 0 {
+		switch {
+		case f.Last > f.Line:
+			line = fmt.Sprintf(", lines %d to %d", f.Line, f.Last)
+		case f.Line > 0:
 			line = fmt.Sprintf(", line %d", f.Line)
 		}
 		fmt.Fprintf(w, "%s%s: %s [%s]\n", printable(f.Object), line, printable(f.Text), f.Code)
@@ -259,9 +270,24 @@ func printVerified(w io.Writer, r ledger.Report) error {
 	if n := r.Newest; n != nil {
 		fmt.Fprintf(w, "The newest checkpoint: %d lines, root %s, %s.\n", n.Size, n.Root, n.At.Format(dateAndTime))
 	}
+	elsewhere := false
+	for _, n := range r.Notes {
+		elsewhere = elsewhere || n.Code == ledger.CodeElsewhere
+	}
+	for _, l := range r.Logs {
+		if l.Live > 0 {
+			fmt.Fprintf(w, "The last %d lines are in the store alone: the archive gets them with the next checkpoint.\n", l.Live)
+		}
+		if l.Unproven > 0 {
+			fmt.Fprintf(w, "%d checkpoints could not be compared, since the log does not hold before them.\n", l.Unproven)
+		}
+	}
 	said := "Everything holds."
-	if !r.OK {
+	switch {
+	case !r.OK:
 		said = "SOMETHING DOES NOT HOLD."
+	case elsewhere:
+		said = "Everything that is here holds. What went to another archive before must be verified there."
 	}
 	_, err := fmt.Fprintln(w, said)
 	return err
@@ -270,11 +296,17 @@ func printVerified(w io.Writer, r ledger.Report) error {
 // ledgerAnswer is what a verification asks of a store besides its lines.
 type ledgerAnswer struct {
 	Store string   `json:"store"`
-	Keys  []string `json:"keys,omitempty"` // that the log names
+	Keys  []string `json:"keys,omitempty"`  // that the log names
+	Place string   `json:"place,omitempty"` // the archive that it was brought to; empty: none yet
+	Epoch int      `json:"epoch,omitempty"`
+	Lines uint64   `json:"lines,omitempty"` // of it, that are there
 }
 
 func readLedger(db *store.DB) (a ledgerAnswer, err error) {
 	a.Store = db.ID()
+	if a.Place, a.Epoch, a.Lines, err = workflows.BroughtTo(db); err != nil {
+		return a, err
+	}
 	for after := uint64(0); ; {
 		events, err := db.Events(after, 5000)
 		if err != nil {

@@ -3,6 +3,7 @@ package ledger
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -51,14 +52,25 @@ func (v *verifier) judge() {
 	v.trust()
 	v.checkSigned()
 	v.sameStore()
-	any := false
-	for _, e := range v.inOrder() {
-		v.checkEpoch(e)
-		any = any || e.newest != nil
-	}
+	order := v.inOrder()
+	any := slices.ContainsFunc(v.claims, func(c *claim) bool { return c.trusted && v.epoch(c.epoch).holds(c) })
 	if !any {
-		v.out.add(Finding{Code: CodeUnsigned, rank: rankLog, Text: "no checkpoint that is signed by a known key vouches for any line of this log"})
+		v.out.add(Finding{Code: CodeUnsigned, Object: v.place0(), rank: rankLog, Text: "no checkpoint that is signed by a known key vouches for any line of this log: is this the archive, and are these its keys?"})
 	}
+	for _, e := range order {
+		v.checkEpoch(e)
+	}
+	for i, e := range slices.Backward(order) { // a later log says how much of an earlier one it knew
+		v.cover(e, any, i == len(order)-1)
+	}
+}
+
+// place0 is how the first log is called where there is an archive.
+func (v *verifier) place0() string {
+	if v.archive == nil {
+		return theStore
+	}
+	return ofEpoch("log", 1) + "/"
 }
 
 // trust finds the keys. Those that were given are known; so is every key that a line of the log names, once a checkpoint by a known key vouches for
@@ -197,12 +209,74 @@ func (v *verifier) checkEpoch(e *epoch) {
 		e.newest, good = &c.Checkpoint, c.Size
 	}
 	v.checkRoots(e, by, good)
+	if v.Put.Epoch == e.n && e.lines < v.Put.Lines && e.torn == 0 {
+		e.breaks(e.lines + 1)
+		v.out.add(Finding{Code: CodeCut, Object: ofEpoch("log", e.n) + "/", Line: e.lines + 1, Last: v.Put.Lines, rank: rankLog, epoch: e.n,
+			Text: fmt.Sprintf("the store put the lines up to %d into this archive, and the log there ends at line %d: what follows was taken away", v.Put.Lines, e.lines)})
+	}
 	if e.torn != 0 {
 		e.breaks(e.torn)
 	}
 	e.checkTimes(slices.DeleteFunc(by, func(c *claim) bool { return c.Size <= good && !e.holds(c) }))
 	v.checkShown(e)
 	v.checkBegins(e)
+}
+
+// cover says which lines nobody vouches for, and forgets what they said: whoever can write into the archive can add a line after the last that was signed, and
+// would explain by it whatever else was added or taken away. The lines of the newest log were compared with the store's, where that is at hand.
+func (v *verifier) cover(e *epoch, any, newest bool) {
+	if e.newest != nil {
+		e.covered = e.newest.Size
+	}
+	if v.archive == nil || newest && v.Live != nil || !any { // where nothing is signed, which was said, the rest is still told by what the lines say
+		e.covered = e.total()
+	}
+	said := slices.ContainsFunc(v.claims, func(c *claim) bool { return c.trusted && c.epoch == e.n && c.Size > e.covered })
+	if e.lines > e.covered && !said {
+		first := e.covered + 1
+		objects := e.objectsOf(first, e.lines)
+		f := Finding{Code: CodeUncovered, Object: objects[0], Others: objects[1:], Line: first, Last: e.lines, rank: rankLog, epoch: e.n,
+			Text: fmt.Sprintf("no checkpoint vouches for the lines %d to %d: they were added, or the bot stopped between the two, and puts one as soon as it runs; nothing that they say was believed", first, e.lines)}
+		if e.lines <= v.known(e) {
+			v.out.tell(f) // the log that goes on in its place tells of them
+		} else {
+			v.out.add(f)
+			e.breaks(first)
+		}
+	}
+	e.believe(e.covered)
+}
+
+// known is how many lines of a log a later one that can be believed tells of.
+func (v *verifier) known(e *epoch) (lines uint64) {
+	for _, o := range v.epochs {
+		if o.n > e.n {
+			lines = max(lines, o.gone[e.n].known)
+		}
+	}
+	return lines
+}
+
+// believe forgets what lines after that one said.
+func (e *epoch) believe(last uint64) {
+	e.archived = slices.DeleteFunc(e.archived, func(a archivedLine) bool { return a.line > last })
+	e.shown = slices.DeleteFunc(e.shown, func(w witnessedLine) bool { return w.line > last })
+	e.moves = slices.DeleteFunc(e.moves, func(m movedLine) bool { return m.line > last })
+	maps.DeleteFunc(e.gone, func(_ int, g goneLine) bool { return g.line > last })
+	maps.DeleteFunc(e.left, func(_ string, line uint64) bool { return line > last })
+	for folder, all := range e.coming {
+		if e.coming[folder] = slices.DeleteFunc(all, func(a archivedLine) bool { return a.line > last }); len(e.coming[folder]) == 0 {
+			delete(e.coming, folder)
+		}
+	}
+}
+
+// lastMove is the last line that says that the archive is another from there on; zero: none does.
+func (e *epoch) lastMove() (m movedLine) {
+	if n := len(e.moves); n > 0 {
+		m = e.moves[n-1]
+	}
+	return m
 }
 
 // checkRoots says what the checkpoints that do not hold mean. One that a later one contradicts is of another log. Of the others the first tells

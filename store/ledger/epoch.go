@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -33,14 +34,15 @@ type epoch struct {
 	torn     uint64
 	keys     []keyLine
 	archived []archivedLine
-	coming   map[string]archivedLine // folders that the log says are about to be put there
+	coming   map[string][]archivedLine // folders that the log says are about to be put there
 	shown    []witnessedLine
-	moved    uint64            // the last line that says that the archive is another from there on; 0: none
-	was      string            // and which one was before
+	moves    []movedLine
+	gone     map[int]goneLine  // of earlier epochs: so many lines of theirs were known when this log began anew beside them
 	left     map[string]uint64 // folders that the log says were left unfinished, and the line
 	spans    []span
 
 	// what came of it
+	covered  uint64 // lines that somebody vouches for: a checkpoint, or the store
 	broken   uint64
 	unproven int
 	holding  int
@@ -63,6 +65,18 @@ type archivedLine struct {
 	object           string
 	folder, manifest string
 	files            string
+	live             bool // only the store has the line: what it names may have come after the archive was listed
+}
+
+// movedLine says that the archive is another from there on, and which one was before.
+type movedLine struct {
+	line uint64
+	was  string
+}
+
+// goneLine says how many lines of an earlier log were known when this one began anew beside it.
+type goneLine struct {
+	line, known uint64
 }
 
 type witnessedLine struct {
@@ -71,7 +85,7 @@ type witnessedLine struct {
 }
 
 func newEpoch(n int, out *findings) *epoch {
-	return &epoch{n: n, out: out, sizes: map[string]int64{}, of: map[string][]marked{}, roots: map[uint64]Hash{}, left: map[string]uint64{}, coming: map[string]archivedLine{}}
+	return &epoch{n: n, out: out, sizes: map[string]int64{}, of: map[string][]marked{}, roots: map[uint64]Hash{}, left: map[string]uint64{}, coming: map[string][]archivedLine{}, gone: map[int]goneLine{}}
 }
 
 func bySegment(a, b segment) int {
@@ -130,14 +144,13 @@ func (e *epoch) look(object string, n uint64, x *entry, leaf Hash) {
 	switch x.Kind {
 	case kindIntent:
 		if d := x.data(); d["effect"] == "archive" {
-			e.coming[d["folder"]] = archivedLine{line: n, object: object, folder: d["folder"], manifest: d["manifest"], files: d["files"]}
+			e.coming[d["folder"]] = append(e.coming[d["folder"]], archivedLine{line: n, object: object, folder: d["folder"], manifest: d["manifest"], files: d["files"]})
 		}
 	case kindArchived:
 		d := x.data()
-		delete(e.coming, d["folder"])
-		e.archived = append(e.archived, archivedLine{line: n, object: object, folder: d["folder"], manifest: d["manifest"], files: d["files"]})
+		e.archived = append(e.archived, archivedLine{line: n, object: object, folder: d["folder"], manifest: d["manifest"], files: d["files"], live: e.live > 0})
 	case kindMoved:
-		e.moved, e.was = n, x.data()["was"]
+		e.moves = append(e.moves, movedLine{n, x.data()["was"]})
 	case kindKey:
 		e.addKey(object, n, x.data()["key"])
 	case kindWitnessed:
@@ -145,8 +158,12 @@ func (e *epoch) look(object string, n uint64, x *entry, leaf Hash) {
 	case kindFault:
 		d := x.data()
 		turned = d["clock"] != ""
-		if d["left"] != "" {
+		if _, told := e.left[d["left"]]; d["left"] != "" && !told {
 			e.left[d["left"]] = n
+		}
+		if epoch, err := strconv.Atoi(d["epoch"]); err == nil && d["archive"] != "" {
+			known, _ := strconv.ParseUint(d["archive"], 10, 64)
+			e.gone[epoch-1] = goneLine{n, known}
 		}
 	}
 	if x.Request != "" {

@@ -111,7 +111,11 @@ func (v *verifier) checkFolder(ctx context.Context, f, previous *folder) error {
 	m, err := ReadManifest(b)
 	if err != nil || m.Folder != f.folder {
 		if good {
-			v.folderFinding(CodeManifest, name, fmt.Sprintf("it is not a manifest of this folder: %v", err), 0)
+			text := fmt.Sprintf("it cannot be read as a manifest: %v", err)
+			if err == nil {
+				text = fmt.Sprintf("it is the manifest of %s: it was copied here", m.Folder)
+			}
+			v.folderFinding(CodeManifest, name, text, 0)
 		}
 		return nil
 	}
@@ -140,6 +144,8 @@ func (v *verifier) checkFolder(ctx context.Context, f, previous *folder) error {
 
 func (v *verifier) noManifest(f *folder, name string) {
 	switch {
+	case len(f.named) > 0 && f.named[0].live:
+		v.out.later(Finding{Code: CodeUnfinished, Object: f.folder, Line: f.named[0].line, rank: rankFolder, Text: "it was completed while the archive was read: its manifest is the last of it"})
 	case len(f.named) > 0:
 		v.folderFinding(CodeNoManifest, name, fmt.Sprintf("line %d of the log names it, and it is not there", f.named[0].line), f.named[0].line)
 	case v.leftAt(f) > 0:
@@ -170,8 +176,8 @@ func (v *verifier) tellLeft(f *folder) {
 // isComing is the line that says a folder is about to be put there; nil: none does. What is put there is named by the log before any of it is there.
 func (v *verifier) isComing(f *folder) *archivedLine {
 	for _, e := range v.inOrder() {
-		if a, ok := e.coming[f.folder]; ok {
-			return &a
+		if all := e.coming[f.folder]; len(all) > 0 {
+			return &all[len(all)-1]
 		}
 	}
 	return nil
@@ -264,21 +270,26 @@ func (v *verifier) checkFile(ctx context.Context, f *folder, want File) (ok bool
 func (v *verifier) checkArchived() {
 	told := map[string]bool{}
 	for _, e := range v.inOrder() {
-		elsewhere := 0
+		var elsewhere []string
+		moved := e.lastMove()
 		for _, a := range e.archived {
 			if v.folders[a.folder] != nil || told[a.folder] {
 				continue
 			}
 			told[a.folder] = true
-			if a.line < e.moved {
-				elsewhere++
+			if a.live {
+				v.out.later(Finding{Code: CodeFolder, Object: a.folder, Line: a.line, rank: rankFolder, epoch: e.n, Text: "it was put there after the archive was listed"})
+				continue
+			}
+			if a.line < moved.line {
+				elsewhere = append(elsewhere, a.folder)
 				continue
 			}
 			v.out.add(Finding{Code: CodeFolder, Object: a.folder, Line: a.line, rank: rankFolder, epoch: e.n, Text: fmt.Sprintf("line %d of the log says that it was archived, and nothing of it is there", a.line)})
 		}
-		if elsewhere > 0 {
-			v.out.tell(Finding{Code: CodeElsewhere, Object: e.was, Line: e.moved, rank: rankFolder, epoch: e.n,
-				Text: fmt.Sprintf("line %d of the log says that evidence went there before, where %d folders must be that are not here: verify that archive as well", e.moved, elsewhere)})
+		if len(elsewhere) > 0 {
+			v.out.tell(Finding{Code: CodeElsewhere, Object: moved.was, Others: elsewhere, Line: moved.line, rank: rankFolder, epoch: e.n,
+				Text: fmt.Sprintf("line %d of the log says that evidence went there before; %d folders must be there and are not here, the first is %s: verify that archive as well", moved.line, len(elsewhere), elsewhere[0])})
 		}
 	}
 }
@@ -287,8 +298,9 @@ func (v *verifier) checkArchived() {
 func (v *verifier) allElsewhere(f *folder, before int) bool {
 	there := map[int]bool{}
 	for _, e := range v.inOrder() {
+		moved := e.lastMove()
 		for _, a := range e.archived {
-			if p, ok := parseFolder(a.folder); ok && p.group == f.group && a.line < e.moved {
+			if p, ok := parseFolder(a.folder); ok && p.group == f.group && a.line < moved.line {
 				there[p.part] = true
 			}
 		}

@@ -74,6 +74,7 @@ const (
 	CodeFork         = "fork"               // a signed checkpoint is of other lines than the log has
 	CodeCut          = "cut"                // more lines are known than there are
 	CodeUnsigned     = "unsigned"           // no checkpoint vouches for any line
+	CodeUncovered    = "uncovered"          // no checkpoint vouches for the last lines
 	CodeCheckpoint   = "checkpoint"         // it cannot be read, or its name does not fit
 	CodeNoCheckpoint = "checkpoint-missing" // the log names it, and it is not there
 	CodeSignature    = "signature"          // its signature is not of its text

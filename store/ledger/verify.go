@@ -22,7 +22,14 @@ type Options struct {
 	Store     string                       // the store's identity; empty: whichever the checkpoints name, but one
 	Witnessed []Named                      // checkpoints from elsewhere, as out of a message
 	Live      iter.Seq2[[]byte, error]     // the store's own log from line 1 on, nil where there is none; a line is valid until the next
+	Put       Put                          // how far the store brought this archive
 	Progress  func(what string, n, of int) // called now and then, never twice at once; of is 0 where it is not known
+}
+
+// Put is how far a store says that it brought an archive: the number of its log, and the lines of it. The zero value says nothing.
+type Put struct {
+	Epoch int
+	Lines uint64
 }
 
 // Named is a note and where it is from.
