@@ -3,6 +3,8 @@ package store
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"strconv"
 	"time"
 )
 
@@ -69,7 +71,7 @@ func enter(t tx, by By, r *Request, fn func(*Change) error) error {
 	}
 	r.ID, r.Version = idOf(n), 0
 	c := &Change{Request: r, By: by, t: t}
-	if err := c.Log(EventSubmitted, map[string]string{"state": string(r.State)}); err != nil {
+	if err := c.Log(EventSubmitted, asked(r)); err != nil {
 		return err
 	}
 	if err := run(c, fn); err != nil {
@@ -82,6 +84,19 @@ func enter(t tx, by By, r *Request, fn func(*Change) error) error {
 		return err
 	}
 	return c.write(0)
+}
+
+// asked is what somebody asks for, in the log itself: the record can be changed by whoever has the store, and of a request that is never granted there is nothing else.
+func asked(r *Request) map[string]string {
+	data := map[string]string{
+		"state": string(r.State), "scenario": r.Scenario, "tier": strconv.Itoa(r.Tier), "account": r.Account.ID, "region": r.Region, "granted": r.Granted(), "user": r.Requester.UserID,
+		"duration": r.Duration.String(), "reason": r.Reason, "ticket": r.Ticket, "context": r.Context, "policy": r.Policy,
+	}
+	for _, a := range r.Answers {
+		data["asked "+a.Name] = a.Value
+	}
+	maps.DeleteFunc(data, func(_, v string) bool { return v == "" })
+	return data
 }
 
 // Transition moves a request from one state to the next. The record must stand in `from`, and the table must allow the step: else

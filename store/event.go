@@ -16,7 +16,8 @@ type Event struct {
 
 // Kinds of events. "moved" is written by the store itself with each transition; the others are said by the workflows.
 const (
-	EventSubmitted = "submitted"
+	EventSubmitted = "submitted" // Data: what was asked for, as in the request
+	EventDecided   = "decided"   // somebody's word; Data "by": user id, "approved", "comment"
 	EventMoved     = "moved"
 	EventRefused   = "refused"  // a click that was not counted, and why
 	EventIntent    = "intent"   // an effect on the outside is about to be tried; Data "effect". Of "archive" also "folder", "manifest", "files": as below

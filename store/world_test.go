@@ -82,7 +82,10 @@ func (w *world) submit(t *rapid.T) {
 		}
 		q := r
 		q.ID = store.ID(fmt.Sprintf("BG-%d", 1001+len(m.requests)))
-		m.log(by, store.Event{Kind: store.EventSubmitted, Request: q.ID, Data: map[string]string{"state": string(q.State)}})
+		m.log(by, store.Event{Kind: store.EventSubmitted, Request: q.ID, Data: map[string]string{
+			"state": string(q.State), "scenario": q.Scenario, "tier": fmt.Sprint(q.Tier), "account": q.Account.ID, "granted": q.PermissionSet, "user": q.Requester.UserID,
+			"duration": q.Duration.String(), "reason": q.Reason, "policy": q.Policy,
+		}})
 		return first(m.mirror(by, &q, deeds), func() error { return m.settle(by, q) })
 	}, func() error {
 		got, err := w.db.Submit(by, r, do(deeds))

@@ -136,7 +136,7 @@ func (e *Engine) deny(c store.Click, r store.Request, by store.Person) error {
 		q.Decisions = append(q.Decisions, store.Decision{By: by, At: ch.By.At, Comment: c.Text})
 		q.DecidedAt = ch.By.At
 		return errors.Join(
-			ch.Done(c.Seq), card(ch), asks(ch), line(ch, NoticeDecided, nil),
+			ch.Done(c.Seq), ch.Log(store.EventDecided, map[string]string{"by": by.UserID, "approved": "false", "comment": c.Text}), card(ch), asks(ch), line(ch, NoticeDecided, nil),
 			direct(ch, NoticeResult, q.Requester.SlackID, nil),
 		)
 	})
@@ -163,12 +163,15 @@ func (e *Engine) approve(c store.Click, r store.Request, p *policy.Policy, s pol
 				return err
 			}
 			data := map[string]string{"by": w.person.UserID, "approved": "true"}
-			return errors.Join(ch.Log("decided", data), asks(ch), line(ch, NoticeDecided, map[string]string{"missing": sentence(word.Missing)}))
+			return errors.Join(ch.Log(store.EventDecided, data), asks(ch), line(ch, NoticeDecided, map[string]string{"missing": sentence(word.Missing)}))
 		})
 		return err
 	}
 	_, err := e.DB.Transition(e.named(w.person), r.ID, store.Pending, store.Approved, func(ch *store.Change) error {
 		if err := count(ch); err != nil {
+			return err
+		}
+		if err := ch.Log(store.EventDecided, map[string]string{"by": w.person.UserID, "approved": "true"}); err != nil {
 			return err
 		}
 		q := ch.Request
