@@ -72,7 +72,9 @@ func (e *Engine) lookUp(ctx context.Context, p *policy.Policy, r store.Request, 
 	groups := p.Groups()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		out.newcomer, out.person, err = e.People.Match(ctx, c.SlackID, c.TeamID, groups)
+		if out.newcomer, out.person, err = e.People.Match(ctx, c.SlackID, c.TeamID, groups); err == nil {
+			e.clickers.Store(c.Seq, out.person)
+		}
 		return err
 	})
 	g.Go(func() (err error) {

@@ -38,6 +38,7 @@ func (e *Engine) Receive(_ context.Context, c store.Click) error {
 
 // click acts on what was acknowledged. It ends the click in the same transaction as what it led to; a crash before that repeats it.
 func (e *Engine) click(ctx context.Context, c store.Click) {
+	defer e.clickers.Delete(c.Seq)
 	for tries := 0; ; tries++ {
 		// Whoever begins it may have read it before somebody else was done with it: what was answered is not acted on once more.
 		if waits, err := e.DB.Waits(c.Seq); err != nil || !waits {
@@ -128,7 +129,11 @@ func (e *Engine) act(ctx context.Context, c store.Click) error {
 // turnDown answers a click that is not counted, and writes down that it was made.
 func (e *Engine) turnDown(c store.Click, why *Refusal) {
 	e.meters.refused.WithLabelValues(c.Kind, why.Code).Inc()
-	by := store.By{Actor: store.Somebody(store.Person{SlackID: c.SlackID}), At: store.Moment(e.now())}
+	who := store.Person{SlackID: c.SlackID}
+	if known, ok := e.clickers.Load(c.Seq); ok { // the log names them, and not their account in Slack alone
+		who = known.(store.Person)
+	}
+	by := store.By{Actor: store.Somebody(who), At: store.Moment(e.now())}
 	answer := &store.Notice{
 		Kind: NoticeRefusal, Request: c.Request, To: c.SlackID, Lane: string(c.Request) + " refusal " + c.SlackID,
 		Data: map[string]string{"why": why.Why, "channel": c.Channel, "click": c.Kind},
@@ -186,6 +191,9 @@ func (e *Engine) requester(ctx context.Context, c store.Click, r store.Request, 
 	ctx, cancel := context.WithTimeout(ctx, lookupPatience)
 	defer cancel()
 	_, person, err := e.People.Match(ctx, c.SlackID, c.TeamID, nil)
+	if err == nil {
+		e.clickers.Store(c.Seq, person)
+	}
 	if err != nil {
 		return person, asRefusal(err)
 	}

@@ -240,6 +240,9 @@ func (e *Engine) writeGuard(ctx context.Context, of store.Tuple) error {
 		return err
 	}
 	e.turns.wrote(g)
+	if err := e.guardWritten(g); err != nil {
+		e.broken("note that a guard was written", err) // the guard says it all the same
+	}
 	return nil
 }
 

@@ -88,6 +88,7 @@ func (e *Engine) match(ctx context.Context, p *policy.Policy, c store.Click) (st
 	if err != nil {
 		return principal, person, asRefusal(err)
 	}
+	e.clickers.Store(c.Seq, person)
 	return principal, person, nil
 }
 

@@ -17,6 +17,7 @@ import (
 type written struct {
 	Now    store.Guard   `json:"now"`
 	Before []store.Guard `json:"before,omitempty"`
+	Done   bool          `json:"done,omitempty"` // IAM has answered
 }
 
 // mostBefore bounds what is remembered of tries without an answer.
@@ -47,6 +48,21 @@ func (e *Engine) intendGuard(g store.Guard) error {
 	}
 	data := map[string]string{"effect": "guard", "account": g.Account, "granted": g.Set + g.Role, "lines": fmt.Sprint(len(g.Lines)), "closed": fmt.Sprint(g.Closed)}
 	return e.DB.SetFact(e.by(), guardFact(g), string(text), store.EventIntent, data)
+}
+
+// guardWritten writes down that IAM has answered. After a crash in between the guard is written again, and then it is written down.
+func (e *Engine) guardWritten(g store.Guard) error {
+	last, _, err := e.writtenGuard(g)
+	if err != nil || last.Done || !same(last.Now, g) {
+		return err
+	}
+	last.Done = true
+	text, err := json.Marshal(last)
+	if err != nil {
+		return err
+	}
+	data := map[string]string{"effect": "guard", "account": g.Account, "granted": g.Set + g.Role, "lines": fmt.Sprint(len(g.Lines)), "closed": fmt.Sprint(g.Closed)}
+	return e.DB.SetFact(e.by(), guardFact(g), string(text), store.EventOutcome, data)
 }
 
 func (e *Engine) writtenGuard(g store.Guard) (w written, known bool, err error) {
