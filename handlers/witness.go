@@ -22,7 +22,7 @@ func witness(n store.Notice) message {
 		head += ": " + size + " lines"
 	}
 	w := words{}.bold(head).say(". It stands here because nobody can take back what others have read: whoever keeps it can prove later that no line up to it was changed, left out or added.")
-	how := say("To check, save this block to the letter as FILE and run ").code("breakglass audit verify --checkpoint FILE").say(".")
+	how := say("To check, save this block to the letter as FILE and run ").code("breakglass audit verify --checkpoint FILE").say(" where the bot runs, or anywhere else with ").code("--offline --archive COPY --key KEY").say(" as well.")
 	return message{text: inert(head, limitName), blocks: []slack.Block{
 		paragraph(w), listing(or(asSigned(n.Data["note"]), nothingToShow)), paragraph(how),
 	}}

@@ -39,7 +39,7 @@ func (e *Engine) drawSession(ctx context.Context, f *filing, p store.Part, d *dr
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(d.json("thread.json", spoken), drawCase(d, c)); err != nil {
+	if err := errors.Join(d.json("thread.json", named(r, spoken)), drawCase(d, c)); err != nil {
 		return err
 	}
 	if p.Kind == store.PartEnded || p.Kind == store.PartAgain {
@@ -51,6 +51,36 @@ func (e *Engine) drawSession(ctx context.Context, f *filing, p store.Part, d *dr
 		return e.drawShells(ctx, d, r)
 	}
 	return nil
+}
+
+// mention is somebody's account in Slack, as messages have it.
+var mention = regexp.MustCompile(`@(U[A-Z0-9]+)`)
+
+// named has people's names beside their accounts in Slack, which an outsider cannot look up.
+func named(r store.Request, said []store.Spoken) []store.Spoken {
+	names := map[string]string{}
+	know := func(p store.Person) { names[p.SlackID] = p.Label() }
+	know(r.Requester)
+	for _, p := range r.Asked {
+		know(p)
+	}
+	for _, d := range r.Decisions {
+		know(d.By)
+	}
+	for _, x := range r.Extensions {
+		for _, d := range x.Decisions {
+			know(d.By)
+		}
+	}
+	for i := range said {
+		said[i].Text = mention.ReplaceAllStringFunc(said[i].Text, func(m string) string {
+			if name := names[m[1:]]; name != "" {
+				return "@" + name + " (" + m[1:] + ")"
+			}
+			return m
+		})
+	}
+	return said
 }
 
 // Case is what the report of a session is drawn from.
