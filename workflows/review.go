@@ -85,6 +85,42 @@ func (e *Engine) Month(month string) (from, to time.Time, err error) {
 	return from, from.AddDate(0, 1, 0), err
 }
 
+// Reviewable says whether a month can be reviewed at a time: it has begun. The words of the refusal name the months that can be had.
+func (e *Engine) Reviewable(month string, at time.Time) error {
+	from, _, err := e.Month(month)
+	if err != nil {
+		return noMonth(month)
+	}
+	if !at.Before(from) {
+		return nil
+	}
+	this := at.In(from.Location()).Format("2006-01")
+	begins, known, err := e.logBegins()
+	if err != nil {
+		return err
+	}
+	had := "the last that has is " + this
+	if first := begins.In(from.Location()).Format("2006-01"); known && first < this {
+		had = fmt.Sprintf("there are reviews of %s to %s, the last as far as it goes", first, this)
+	} else if known {
+		had = fmt.Sprintf("there is a review of %s, as far as it goes", this)
+	}
+	return &Refusal{RefusedUnknown, fmt.Sprintf("%s has not begun: %s.", month, had)}
+}
+
+func noMonth(month string) error {
+	return &Refusal{RefusedUnknown, fmt.Sprintf("%.40q is no month: they look like 2026-10.", month)}
+}
+
+// logBegins is the time of the log's first line.
+func (e *Engine) logBegins() (at time.Time, known bool, err error) {
+	events, err := e.DB.Events(0, 1)
+	if err != nil || len(events) == 0 {
+		return at, false, err
+	}
+	return events[0].At, true, nil
+}
+
 // trend is how many months a review looks back, its own among them.
 const trend = 12
 
@@ -92,9 +128,12 @@ const trend = 12
 func (e *Engine) Review(month string, at time.Time) (*report.Review, error) {
 	from, to, err := e.Month(month)
 	if err != nil {
-		return nil, fmt.Errorf("%q is no month: they look like 2026-10", month)
+		return nil, noMonth(month)
 	}
-	m := report.Month{From: from, To: to, At: at, Found: make([]int, trend)}
+	m := report.Month{From: from, To: to, At: at, Found: make([]int, trend), Escalated: map[store.ID]bool{}}
+	if m.Begins, _, err = e.logBegins(); err != nil {
+		return nil, err
+	}
 	if e.Archive != nil {
 		m.Archive = e.Archive.String() + "/reviews/" + month
 	}
@@ -109,7 +148,7 @@ func (e *Engine) Review(month string, at time.Time) (*report.Review, error) {
 	return r, bad
 }
 
-// monthsEvents counts what was found and refused.
+// monthsEvents counts what was found and refused, and which tickets had to be asked for of others.
 func (e *Engine) monthsEvents(m *report.Month) error {
 	first := m.From.AddDate(0, 1-trend, 0)
 	for after := uint64(0); ; {
@@ -120,6 +159,9 @@ func (e *Engine) monthsEvents(m *report.Month) error {
 		for _, ev := range events {
 			after = ev.Seq
 			at := ev.At.In(m.From.Location())
+			if ev.Kind == store.EventTicket && ev.Data["missing"] != "" && !at.Before(m.From) { // a month's last tickets are due in the next
+				m.Escalated[ev.Request] = true
+			}
 			if at.Before(first) || !at.Before(m.To) {
 				continue
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -231,6 +232,8 @@ func (o *office) wantsReports() {
 		}
 	}
 	o.wants(exitUsage, []string{"not both"}, "report", "BG-1001", "--json", "--html")
+	o.wants(exitUsage, []string{"has not begun"}, "report", "2099-01")
+	o.wants(exitUsage, []string{"look like 2026-10"}, "report", "2026-13")
 }
 
 // exports prints the log, whole and in part.
@@ -255,18 +258,17 @@ func (o *office) exports() {
 	if n := len(lines("--since", "1h")); n == 0 || n >= len(all) {
 		o.t.Errorf("%d of %d lines are of the last hour", n, len(all))
 	}
-	if n := len(lines("--since", "2199-01-01")); n != 0 {
-		o.t.Errorf("%d lines are of the future", n)
-	}
-	classes := map[float64]int{}
-	for _, m := range lines("--format", "ocsf") {
-		classes[m["class_uid"].(float64)]++
-		if m["type_uid"].(float64) != m["class_uid"].(float64)*100+m["activity_id"].(float64) {
-			o.t.Errorf("%v", m)
+	o.exportsForSIEM(lines("--format", "ocsf"), all)
+	for _, nobody := range [][]string{{"--user", "nobody@forge.example"}, {"--session", "BG-1001", "--since", "1ms"}} {
+		args := append([]string{"audit", "export"}, nobody...)
+		if out := o.wants(exitOK, []string{"no line matches", nobody[1], fmt.Sprintf("the log has %d lines from ", len(all))}, args...); out != "" {
+			o.t.Errorf("%v prints %q", nobody, out)
 		}
 	}
-	if classes[ocsfAccess] < 2 || classes[ocsfEntity] == 0 || classes[ocsfLifecycle] == 0 {
-		o.t.Errorf("classes of OCSF: %v", classes)
+	for said, args := range map[string][]string{"there is no request BG-9999": {"--session", "bg-9999"}, "in the future": {"--since", "2199-01-01"}} {
+		if out := o.wants(exitUsage, []string{said}, append([]string{"audit", "export"}, args...)...); out != "" {
+			o.t.Errorf("%v prints %q", args, out)
+		}
 	}
 	o.wants(exitUsage, []string{"json or ocsf"}, "audit", "export", "--format", "xml")
 	o.wants(exitUsage, []string{"--since"}, "audit", "export", "--since", "yesterday")

@@ -2,10 +2,12 @@ package main
 
 import (
 	"bufio"
-	"context"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 	"time"
 
@@ -24,15 +26,24 @@ func exportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export",
 		Short: "Print the log, a line of JSON for each event",
-		Long: `Print the log as JSON lines: exactly the lines that the archive has and the proofs are of. With --format ocsf each becomes an event of the Open Cybersecurity
-Schema Framework 1.3 (User Access Management for what gives and takes access, Entity Management for everything about a request, Application Lifecycle for
-starts and stops), for a SIEM. It asks the running bot, or reads the store where none runs.`,
+		Long: `Print the log as JSON lines: exactly the lines that the archive has and the proofs are of. It asks the running bot, or reads the store where none runs.
+
+With --format ocsf each line becomes an event of the Open Cybersecurity Schema Framework, version 1.3.0, for a SIEM:
+  3005  User Access Management: access was given or taken away, or could not be given; user, privileges and resource say whose, which and where
+  3004  Entity Management: every other line; entity is the request, or what else it is about (policy, key, guard, channel, lockdown, person)
+  6002  Application Lifecycle: the bot started or stopped
+An approval and a denial have their own activity_name; of a denial status_id is 2. metadata.correlation_uid is the request. What has no place there is
+under unmapped.
+
+Where no line matches, it says so on the error output and how much log there is; a request that does not exist is an error.`,
 		Example: `  breakglass audit export --since 24h --format ocsf
   breakglass audit export --session BG-1042
   breakglass audit export --user dana@forge.example`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		Args:              exactly(0, "[--since WHEN] [--session ID] [--user WHO] [--format json|ocsf]"),
-		RunE:              func(c *cobra.Command, _ []string) error { return x.run(c.Context(), c.OutOrStdout()) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			return x.run(liveLines(c.Context()), theClock()(), c.OutOrStdout(), c.ErrOrStderr())
+		},
 	}
 	c.Flags().StringVar(&x.since, "since", "", "from then on: a date (2026-11-01), a time (RFC 3339), or how long ago (48h)")
 	c.Flags().StringVar(&x.session, "session", "", "of one request: BG-1042")
@@ -42,11 +53,11 @@ starts and stops), for a SIEM. It asks the running bot, or reads the store where
 	return c
 }
 
-func (x export) run(ctx context.Context, out io.Writer) error {
+func (x export) run(lines iter.Seq2[[]byte, error], now time.Time, out, errOut io.Writer) error {
 	if x.format != "json" && x.format != "ocsf" {
 		return usagef("--format is %q; use json or ocsf", x.format)
 	}
-	since, err := readSince(x.since, theClock()())
+	since, err := readSince(x.since, now)
 	if err != nil {
 		return err
 	}
@@ -57,15 +68,60 @@ func (x export) run(ctx context.Context, out io.Writer) error {
 		}
 	}
 	w := bufio.NewWriter(out)
+	read, printed, err := x.print(lines, since, id, w)
+	if err = errors.Join(err, w.Flush()); err != nil {
+		return err
+	}
+	if id != "" && !read.session {
+		return usagef("there is no request %s: no line matches; %s", id, read)
+	}
+	if printed == 0 { // silence would look like nothing happened
+		fmt.Fprintf(errOut, "no line matches %s; %s\n", x.filters(), read)
+	}
+	return nil
+}
+
+// logRead is what was read of the log, whatever was printed.
+type logRead struct {
+	lines    int
+	from, to time.Time
+	session  bool // the one that was asked for is there
+}
+
+func (l logRead) String() string {
+	if l.lines == 0 {
+		return "the log has no line yet"
+	}
+	return fmt.Sprintf("the log has %d lines from %s to %s", l.lines, l.from.UTC().Format(dateAndTime), l.to.UTC().Format(dateAndTime))
+}
+
+// filters are those that were given, as they were typed.
+func (x export) filters() string {
+	var out []string
+	for _, f := range [][2]string{{"--since", x.since}, {"--session", x.session}, {"--user", x.user}} {
+		if f[1] != "" {
+			out = append(out, f[0]+" "+printable(f[1]))
+		}
+	}
+	return cmp.Or(strings.Join(out, " "), "at all")
+}
+
+func (x export) print(lines iter.Seq2[[]byte, error], since time.Time, id store.ID, w io.Writer) (read logRead, printed int, err error) {
+	grants := newGrants()
 	about := map[store.ID]bool{} // requests of that person
-	for line, err := range liveLines(ctx) {
+	for line, err := range lines {
 		if err != nil {
-			return err
+			return read, printed, err
 		}
 		var e store.Event
 		if err := json.Unmarshal(line, &e); err != nil {
-			return fmt.Errorf("a line of the log cannot be read: %w", err)
+			return read, printed, fmt.Errorf("a line of the log cannot be read: %w", err)
 		}
+		grants.learn(e)
+		if read.lines++; read.lines == 1 {
+			read.from = e.At
+		}
+		read.to, read.session = e.At, read.session || e.Request == id
 		by := x.user == "" || isBy(e.Actor, x.user)
 		if by && e.Kind == store.EventSubmitted {
 			about[e.Request] = true
@@ -74,15 +130,16 @@ func (x export) run(ctx context.Context, out io.Writer) error {
 			continue
 		}
 		if x.format == "ocsf" {
-			if line, err = json.Marshal(ocsf(e)); err != nil {
-				return err
+			if line, err = json.Marshal(grants.event(e)); err != nil {
+				return read, printed, err
 			}
 		}
 		if _, err := fmt.Fprintf(w, "%s\n", line); err != nil {
-			return err
+			return read, printed, err
 		}
+		printed++
 	}
-	return w.Flush()
+	return read, printed, nil
 }
 
 func isBy(a store.Actor, who string) bool {
@@ -94,13 +151,16 @@ func isBy(a store.Actor, who string) bool {
 	return false
 }
 
-// readSince reads a date, a time, or how long ago.
+// readSince reads a date, a time, or how long ago. What has not come yet matches nothing, now or ever: it is a slip.
 func readSince(s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
 	for _, form := range []string{time.RFC3339, time.DateOnly} {
 		if t, err := time.Parse(form, s); err == nil {
+			if t.After(now) {
+				return time.Time{}, usagef("--since is %s, in the future: it is %s now", s, now.UTC().Format(dateAndTime))
+			}
 			return t, nil
 		}
 	}
@@ -108,78 +168,4 @@ func readSince(s string, now time.Time) (time.Time, error) {
 		return now.Add(-d), nil
 	}
 	return time.Time{}, usagef("--since is %q; use a date (2026-11-01), a time (2026-11-01T02:00:00Z) or how long ago (48h)", s)
-}
-
-// Classes and activities of OCSF 1.3 (schema.ocsf.io) that the log's lines become.
-const (
-	ocsfEntity    = 3004 // Entity Management
-	ocsfAccess    = 3005 // User Access Management
-	ocsfLifecycle = 6002 // Application Lifecycle
-
-	ocsfCreate, ocsfUpdate = 1, 3 // of an entity
-	ocsfAssign, ocsfRevoke = 1, 2 // of access
-	ocsfStart, ocsfStop    = 3, 4 // of an application
-)
-
-type ocsfEvent struct {
-	ClassUID    int               `json:"class_uid"`
-	CategoryUID int               `json:"category_uid"`
-	ActivityID  int               `json:"activity_id"`
-	TypeUID     int               `json:"type_uid"`
-	SeverityID  int               `json:"severity_id"`
-	StatusID    int               `json:"status_id"`
-	Time        int64             `json:"time"` // milliseconds
-	Message     string            `json:"message"`
-	Metadata    map[string]any    `json:"metadata"`
-	Actor       map[string]any    `json:"actor"`
-	Entity      map[string]any    `json:"entity,omitempty"`
-	User        map[string]any    `json:"user,omitempty"`
-	Privileges  []string          `json:"privileges,omitempty"`
-	App         map[string]any    `json:"app,omitempty"`
-	Unmapped    map[string]string `json:"unmapped,omitempty"`
-}
-
-// ocsf is a line of the log as an event of OCSF. What has no place there is under unmapped.
-func ocsf(e store.Event) ocsfEvent {
-	class, activity, severity, status := ocsfEntity, ocsfUpdate, 1, 1
-	switch {
-	case e.Kind == store.EventSubmitted:
-		activity = ocsfCreate
-	case e.Kind == store.EventStarted:
-		class, activity = ocsfLifecycle, ocsfStart
-	case e.Kind == store.EventStopped:
-		class, activity = ocsfLifecycle, ocsfStop
-	case e.Kind == store.EventOutcome && e.Data["effect"] == "assign" && e.Data["verified"] != "":
-		class, activity = ocsfAccess, ocsfAssign
-	case e.Kind == store.EventOutcome && e.Data["effect"] == "unassign" && (e.Data["verified"] != "" || e.Data["forced"] != ""):
-		class, activity = ocsfAccess, ocsfRevoke
-	case e.Kind == store.EventRefused, e.Kind == store.EventFault:
-		severity, status = 3, 2
-	case e.Kind == store.EventFound, e.Kind == store.EventLockdown:
-		severity = 4
-	}
-	x := ocsfEvent{
-		ClassUID: class, CategoryUID: class / 1000, ActivityID: activity, TypeUID: class*100 + activity, SeverityID: severity, StatusID: status, Time: e.At.UnixMilli(),
-		Message:  strings.TrimSpace(fmt.Sprintf("%s %s %s", e.Request, e.Kind, e.To)),
-		Metadata: map[string]any{"version": "1.3.0", "product": map[string]string{"name": "Breakglass", "vendor_name": "Breakglass"}, "sequence": e.Seq, "uid": fmt.Sprint(e.Seq)},
-		Actor:    map[string]any{"user": ocsfUser(e.Actor)}, Unmapped: e.Data,
-	}
-	switch class {
-	case ocsfEntity:
-		x.Entity = map[string]any{"name": string(e.Request), "type": "Request", "uid": string(e.Request)}
-	case ocsfAccess:
-		x.User, x.Privileges = map[string]any{"uid": e.Data["user"]}, []string{e.Data["granted"]}
-		x.Entity = map[string]any{"name": string(e.Request), "type": "Request", "uid": string(e.Request)}
-	case ocsfLifecycle:
-		x.App = map[string]any{"name": "Breakglass", "version": e.Data["version"]}
-	}
-	return x
-}
-
-func ocsfUser(a store.Actor) map[string]any {
-	u := map[string]any{"name": a.Label()}
-	if a.Person.UserID != "" {
-		u["uid"], u["email_addr"] = a.Person.UserID, a.Person.Email
-	}
-	return u
 }

@@ -23,7 +23,8 @@ func reportCommand() *cobra.Command {
 		Use:   "report SESSION|MONTH",
 		Short: "Print the report of a session, or the review of a month",
 		Long: `Print who was let in by whom, why, and what they did (report BG-1042), or how often the glass was broken in a month (report 2026-10). It is drawn from
-what the store knows now; what was drawn at the end of the session is in the archive. It asks the running bot, or reads the store where none runs.`,
+what the store knows now; what was drawn at the end of the session is in the archive. The review of a month that is not over says until when it goes.
+It asks the running bot, or reads the store where none runs.`,
 		Example: `  breakglass report BG-1042
   breakglass report 2026-10 --html > october.html`,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -49,6 +50,9 @@ what the store knows now; what was drawn at the end of the session is in the arc
 func printReport(ctx context.Context, out io.Writer, of, form string) error {
 	ask := command{Do: "report", Form: form}
 	if isMonth.MatchString(of) {
+		if _, err := time.Parse("2006-01", of); err != nil {
+			return usagef("%q is no month: they look like 2026-10, with 01 for January to 12 for December", of)
+		}
 		ask.Month = of
 	} else {
 		id, err := store.ParseID(of)
@@ -75,6 +79,9 @@ type drawn interface {
 func drawReport(e *workflows.Engine, db *store.DB, c command, now time.Time) (string, error) {
 	var d drawn
 	if c.Month != "" {
+		if err := e.Reviewable(c.Month, now); err != nil {
+			return "", err
+		}
 		r, err := e.Review(c.Month, now)
 		if err != nil {
 			return "", err

@@ -40,6 +40,7 @@ func TestStories(t *testing.T) {
 	t.Setenv("AWS_CONFIG_FILE", filepath.Join(t.TempDir(), "none"))
 	for _, f := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(f), ".txtar"), func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { playStory(t, f) })
 		})
 	}

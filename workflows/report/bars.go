@@ -55,6 +55,9 @@ type chart struct {
 }
 
 func (r *Review) charts() []chart {
+	if r.unknown() {
+		return nil // its bars would say that nothing happened
+	}
 	plain := func(n int64) string { return number(int(n)) }
 	sessions := chart{file: sessionsName, title: "Sessions", names: [2]string{"tier 0", "others"}, colours: [2]paint{refusal, opened}, say: plain, mark: plain}
 	wait := chart{file: approvalName, title: "Median time to approval", colours: [2]paint{looks, looks}, say: func(n int64) string {

@@ -76,7 +76,7 @@ func (c Case) page(m room) page {
 	p.add(c.asked(m))
 	p.add(c.summary(m))
 	if !r.GrantedAt.IsZero() {
-		p.add(part{Head: "Timeline", Picture: &picture{Name: TimelineName, Alt: c.Words(), Width: timelineWidth, Height: timelineHeight}})
+		p.add(part{Head: "Timeline", Picture: &picture{Name: TimelineName, Alt: c.Words(), Under: c.Words() + c.legend(), Width: timelineWidth, Height: timelineHeight}})
 	}
 	for i := range r.Readings {
 		if i == 0 {
@@ -188,6 +188,30 @@ func (c Case) word() string {
 	return "on the word of " + list(by, 4)
 }
 
+// longer is on whose word it was extended.
+func (c Case) longer() string {
+	var all []string
+	for i, x := range c.Request.Extensions {
+		if x.State != store.ExtensionGranted {
+			continue
+		}
+		var by []string
+		for _, d := range x.Decisions {
+			if d.Approved {
+				by = append(by, name(d.By))
+			}
+		}
+		if len(by) == 0 {
+			by = []string{"nobody's word"}
+		}
+		all = append(all, fmt.Sprintf("for extension %d (%s) %s", i+1, lasting(x.By), list(by, 4)))
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return "; " + list(all, 4)
+}
+
 // tiles are the numbers that are looked for first.
 func (c Case) tiles() []tile {
 	d, ok := c.open()
@@ -243,7 +267,7 @@ func (c Case) facts(m room) []fact {
 	} else {
 		f = append(f, fact{"How long", lasting(r.Duration) + " was asked for; it was never open"})
 	}
-	f = append(f, fact{"Whose word", upper(strings.TrimPrefix(strings.TrimPrefix(c.word(), "on the word of "), "on "))}, fact{"Ticket", c.ticket()})
+	f = append(f, fact{"Whose word", upper(strings.TrimPrefix(strings.TrimPrefix(c.word(), "on the word of "), "on ")) + c.longer()}, fact{"Ticket", c.ticket()})
 	for i, a := range r.Answers {
 		if i == 6 {
 			break

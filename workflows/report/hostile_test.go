@@ -127,7 +127,8 @@ func TestBoundsOfAReview(t *testing.T) {
 		for i := range 3000 {
 			p := store.Person{UserID: fmt.Sprint(i), Name: fmt.Sprint(i, long), Email: long}
 			r := store.Request{ID: store.ID(fmt.Sprint("BG-", 1001+i)), State: store.Closed, Requester: p, SubmittedAt: m.From.Add(time.Duration(i) * time.Minute), Scenario: fmt.Sprint(i),
-				Title: fmt.Sprint(i, long), Account: store.Account{Name: fmt.Sprint(i, long)}, GrantedAt: m.From, EndedAt: m.To, ExpiresAt: m.From, Owes: true, PostMortemBy: m.From, End: store.End{Why: store.EndForced}}
+				Title: fmt.Sprint(i, long), Account: store.Account{Name: fmt.Sprint(i, long)}, GrantedAt: m.From, EndedAt: m.To, ExpiresAt: m.From, Owes: true, PostMortemBy: m.From, End: store.End{Why: store.EndForced},
+				Reason: long, Ticket: long, Decisions: []store.Decision{{By: p, Approved: true}, {By: p, Approved: true}, {By: p, Approved: true}}}
 			if !yield(r) {
 				return
 			}

@@ -43,8 +43,20 @@ type table struct {
 	Name    string // what it is read out as
 	Columns []string
 	Deeds   bool // the columns are those of deeds, which a phone shows as cards
+	Cards   bool // and these are those of a review's sessions
 	Rows    []row
 	More    string // what was left out
+}
+
+// Class is the table's in the style sheet.
+func (t table) Class() string {
+	switch {
+	case t.Cards:
+		return "s"
+	case t.Deeds:
+		return "d"
+	}
+	return "n"
 }
 
 type row struct {
@@ -54,7 +66,9 @@ type row struct {
 
 // picture is shown where pictures are; Alt says the same in words.
 type picture struct {
-	Name, Alt     string
+	Name, Alt string
+	// Under says to whoever sees it how it is to be read, and its times again. Plain text has no picture, and Alt says it there.
+	Under         string
 	Width, Height int // in which it is shown, in CSS pixels; the file has twice as many
 }
 

@@ -11,9 +11,10 @@ import (
 
 // Bounds of a review's lists. What goes past them is counted, and every session is in the archive.
 const (
-	mostRows  = 40 // of people, places and scenarios
-	mostCited = 60 // sessions, and things that were found, that are named one by one
-	months    = 12 // of the trend, the month itself among them
+	mostRows     = 40  // of people, places and scenarios
+	mostCited    = 60  // sessions, and things that were found, that are named one by one
+	mostSessions = 200 // that are told one by one; a page shows as many of them as it has room for
+	months       = 12  // of the trend, the month itself among them
 )
 
 // Finding is what a reconciliation or the watch found in the month.
@@ -38,8 +39,12 @@ type Month struct {
 	Findings []Finding
 	// Found is how much was found in each of the twelve months, this one last; shorter or nil where that is not known.
 	Found   []int
-	Refused int    // clicks that were refused in this month
-	Archive string // where the review is kept; "" where there is no archive
+	Refused int // clicks that were refused in this month
+	// Begins is when the log's first line was written; zero where that is not known. What was before it nobody can tell.
+	Begins time.Time
+	// Escalated are the requests whose ticket was not there when its time was over, as the log has it.
+	Escalated map[store.ID]bool
+	Archive   string // where the review is kept; "" where there is no archive
 }
 
 // Review is what a month comes to, and review.json: fields are only ever added. Durations are whole seconds.
@@ -50,6 +55,8 @@ type Review struct {
 	From    time.Time `json:"from"`
 	To      time.Time `json:"to"`
 	DrawnAt time.Time `json:"drawn_at"`
+	Until   time.Time `json:"until,omitzero"`      // as far as the review goes, where the month was not over
+	Begins  time.Time `json:"log_begins,omitzero"` // where that was after the month had begun: what was before is not known
 
 	Requests  int `json:"requests"`            // submitted in the month; those granted along with another are not counted again
 	Along     int `json:"granted_along"`       // and these were
@@ -78,10 +85,15 @@ type Review struct {
 	NoMortem   List `json:"without_post_mortem"` // owed, its time over, not written
 	NoTicket   List `json:"without_ticket"`      // likewise
 	Waived     List `json:"waived"`              // closed without something that was owed
+	LateMortem List `json:"post_mortem_late"`    // written after its time
+	LateTicket List `json:"ticket_late"`         // there, but its time was over first, and others were told
+	Escalated  List `json:"escalated"`           // others were told that something owed was missing
 	Sensitive  List `json:"with_sensitive_actions"`
 	Outside    List `json:"with_calls_outside_their_time"`
 	Incomplete List `json:"with_incomplete_readings"`
 	Forced     List `json:"closed_unverified"` // an operator vouched that nothing is left
+
+	Told []Entry `json:"session_list"` // at most 200 of them, those to look at first
 
 	Violations int       `json:"violations"`
 	Findings   []Finding `json:"findings"` // at most 60 of them
@@ -138,6 +150,12 @@ func (l *List) add(id store.ID) {
 func NewReview(m Month) *Review {
 	r := &Review{Format: 1, Kind: "review", Month: m.From.Format("2006-01"), From: m.From, To: m.To, DrawnAt: m.At, Refused: m.Refused,
 		Questions: questions(), Archive: m.Archive, Violations: len(m.Findings)}
+	if m.At.Before(m.To) {
+		r.Until = m.At
+	}
+	if m.Begins.After(m.From) {
+		r.Begins = m.Begins
+	}
 	b := newBuilder(r, m)
 	if m.Requests != nil {
 		for q := range m.Requests {

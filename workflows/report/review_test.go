@@ -58,6 +58,18 @@ func year() []store.Request {
 				}
 				r.Readings = []store.Reading{g}
 			}
+			r.Reason = []string{"Checkout returns 502 since 11:40; need the logs", "Stuck migration\nholds a lock", "", "The shop is down"}[way]
+			switch r.ID {
+			case "BG-1115":
+				r.TicketBy = r.EndedAt.Add(time.Hour)
+			case "BG-1116":
+				r.Owes, r.PostMortem, r.Waived = true, nil, []store.Waiver{{What: store.OwedPostMortem, By: carol(), At: r.EndedAt.Add(30 * time.Hour), Reason: "A false alarm"}}
+				r.Counts = map[string]int64{"escalated post-mortem": 1}
+			case "BG-1118":
+				r.PostMortem.At = r.PostMortemBy.Add(3 * time.Hour)
+			case "BG-1121":
+				r.Ticket, r.TicketBy = "", r.EndedAt.Add(time.Hour)
+			}
 			all = append(all, r)
 		}
 	}
@@ -66,7 +78,7 @@ func year() []store.Request {
 
 func october() Month {
 	return Month{From: time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), At: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC),
-		Requests: slices.Values(year()), Refused: 3, Found: []int{0, 0, 2, 0, 1, 0, 0, 0, 3, 0, 0, 2}, Archive: "s3://forge-breakglass-archive/reviews/2026-10",
+		Requests: slices.Values(year()), Refused: 3, Escalated: map[store.ID]bool{"BG-1115": true}, Found: []int{0, 0, 2, 0, 1, 0, 0, 0, 3, 0, 0, 2}, Archive: "s3://forge-breakglass-archive/reviews/2026-10",
 		Findings: []Finding{
 			{At: time.Date(2026, 10, 20, 3, 4, 0, 0, time.UTC), What: "unexplained", Where: "prod-cash", Granted: "Forge-Prod-Emergency", Who: "mallory@forge.example", Done: "announced; the assignment was left as it was"},
 			{At: time.Date(2026, 10, 7, 3, 4, 0, 0, time.UTC), What: "guard", Where: "prod-wealth", Granted: "Forge-Prod-BreakGlass-EC2", Detail: "the guard lacked a line", Done: "written anew"},

@@ -10,11 +10,13 @@ import (
 )
 
 // builder counts requests into a review. What it holds grows with the number of different people, places and scenarios, and by a number
-// for each decision and session.
+// for each decision and session, and an id for each ticket that was late.
 type builder struct {
 	*Review
 	from, to time.Time
 	at       time.Time
+
+	escalated map[store.ID]bool
 
 	people, places, scenarios, tiers, ends map[string]*Row
 	approvals, opens                       []Cited
@@ -22,7 +24,7 @@ type builder struct {
 }
 
 func newBuilder(r *Review, m Month) *builder {
-	b := &builder{Review: r, from: m.From, to: m.To, at: m.At, people: map[string]*Row{}, places: map[string]*Row{}, scenarios: map[string]*Row{},
+	b := &builder{Review: r, from: m.From, to: m.To, at: m.At, escalated: m.Escalated, people: map[string]*Row{}, places: map[string]*Row{}, scenarios: map[string]*Row{},
 		tiers: map[string]*Row{}, ends: map[string]*Row{}}
 	for i := range months {
 		bar := Bar{Month: b.start(i).Format("2006-01")}
@@ -122,10 +124,7 @@ func (b *builder) thisMonth(r *store.Request) {
 	if wait, ok := approval(r); ok {
 		b.approvals = append(b.approvals, Cited{r.ID, seconds(wait)})
 	}
-	where := oneLine(r.Account.Name, 60)
-	if r.Group != "" {
-		where = "group " + oneLine(r.Group, 60)
-	}
+	where := where(r)
 	b.row(b.people, r.Requester.UserID+"\x00"+r.Requester.Label(), full(r.Requester), r, open)
 	b.row(b.places, where, where, r, open)
 	b.row(b.scenarios, r.Scenario, oneLine(r.Title, 80), r, open)
@@ -158,12 +157,23 @@ func (b *builder) row(rows map[string]*Row, key, name string, r *store.Request, 
 
 // remark puts a session on the lists of those that want to be looked at.
 func (b *builder) remark(r *store.Request) {
+	before := b.named()
+	defer func() { b.tell(r, b.named() > before) }()
 	over := func(due time.Time) bool { return !due.IsZero() && b.at.After(due) }
 	if r.Owes && r.PostMortem == nil && over(r.PostMortemBy) && !r.Waives(store.OwedPostMortem) {
 		b.NoMortem.add(r.ID)
 	}
 	if r.Ticket == "" && over(r.TicketBy) && !r.Waives(store.OwedTicket) {
 		b.NoTicket.add(r.ID)
+	}
+	if b.ticketIs(r) == owedLate {
+		b.LateTicket.add(r.ID)
+	}
+	if b.mortemIs(r) == owedLate {
+		b.LateMortem.add(r.ID)
+	}
+	if b.escalated[r.ID] || r.Counts["escalated "+store.OwedPostMortem] > 0 || r.Counts["escalated "+store.OwedTicket] > 0 {
+		b.Escalated.add(r.ID)
 	}
 	if len(r.Waived) > 0 {
 		b.Waived.add(r.ID)
@@ -185,7 +195,21 @@ func (b *builder) remark(r *store.Request) {
 	}
 }
 
+// lists are those that name sessions to look at.
+func (b *builder) lists() []*List {
+	return []*List{&b.NoMortem, &b.NoTicket, &b.Waived, &b.LateMortem, &b.LateTicket, &b.Escalated, &b.Sensitive, &b.Outside, &b.Incomplete, &b.Forced}
+}
+
+// named is how often a session is on a list.
+func (b *builder) named() (n int) {
+	for _, l := range b.lists() {
+		n += l.Count
+	}
+	return n
+}
+
 func (b *builder) finish() {
+	b.fewer()
 	for i, all := range b.medians {
 		slices.Sort(all)
 		b.Trend[i].Approval = rankOf(all, 50)
@@ -194,7 +218,7 @@ func (b *builder) finish() {
 	b.ByPerson, b.ByPlace, b.ByScenario = most(b.people), most(b.places), most(b.scenarios)
 	b.ByTier, b.ByEnd = most(b.tiers), most(b.ends)
 	slices.SortFunc(b.ByTier, func(a, c Row) int { return cmp.Compare(a.Name, c.Name) })
-	for _, l := range []*List{&b.NoMortem, &b.NoTicket, &b.Waived, &b.Sensitive, &b.Outside, &b.Incomplete, &b.Forced} {
+	for _, l := range b.lists() {
 		slices.SortFunc(l.IDs, byNumber)
 	}
 }

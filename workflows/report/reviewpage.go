@@ -9,7 +9,11 @@ import (
 
 // Subject is the mail's.
 func (r *Review) Subject() string {
-	s := "[Breakglass] Review of " + r.Month + ": " + count(r.Sessions, "session")
+	s := "[Breakglass] Review of " + r.Month + r.until() + ": "
+	if r.unknown() {
+		return s + "the log begins on " + r.Begins.In(r.From.Location()).Format(dayForm)
+	}
+	s += count(r.Sessions, "session")
 	if r.Violations > 0 {
 		s += ", " + count(r.Violations, "finding")
 	}
@@ -74,18 +78,45 @@ func counts(rows []Row, n int) string {
 	return list(s, n)
 }
 
-func took(seconds int64) string { return lasting(time.Duration(seconds) * time.Second) }
+func took(seconds int64) string {
+	if seconds <= 0 {
+		return "0 seconds" // "at most less than a minute" is no English
+	}
+	return lasting(time.Duration(seconds) * time.Second)
+}
+
+// until is said with the month where it is not over: what stands there is not the whole of it.
+func (r *Review) until() string {
+	if r.Until.IsZero() {
+		return ""
+	}
+	return " until " + when(r.Until)
+}
+
+// unknown says that nothing of the month is in the log.
+func (r *Review) unknown() bool { return !r.Begins.Before(r.To) }
+
+// begins is what there is to say of a log that is younger than the month.
+func (r *Review) begins() string {
+	day := r.Begins.In(r.From.Location()).Format(dayForm)
+	if r.unknown() {
+		return "The log begins on " + day + ": of " + r.Month + " nothing is known."
+	}
+	return "The log begins on " + day + ": of what was before in " + r.Month + " nothing is known."
+}
 
 // lead is the month in a sentence.
 func (r *Review) lead() string {
 	var s string
-	switch {
+	switch month := r.Month + r.until(); {
+	case r.unknown():
+		return r.begins()
 	case r.Requests == 0:
-		return "The glass was not broken in " + r.Month + ", and nobody asked."
+		return "The glass was not broken in " + month + ", and nobody asked."
 	case r.Sessions == 0:
-		s = "The glass was not broken in " + r.Month
+		s = "The glass was not broken in " + month
 	default:
-		s = fmt.Sprintf("The glass was broken %s in %s", times(r.Sessions), r.Month)
+		s = fmt.Sprintf("The glass was broken %s in %s", times(r.Sessions), month)
 	}
 	s += fmt.Sprintf(", out of %s", count(r.Requests, "request"))
 	if before := r.Trend[len(r.Trend)-2]; before.Sessions > 0 || r.Sessions > 0 {
@@ -95,7 +126,7 @@ func (r *Review) lead() string {
 }
 
 func (r *Review) page(m room) page {
-	p := page{Kind: "Breakglass: access review, drawn " + when(r.DrawnAt), Title: "Review of " + r.From.Format("January 2006"), Lead: r.lead()}
+	p := page{Kind: "Breakglass: access review, drawn " + when(r.DrawnAt), Title: "Review of " + r.From.Format("January 2006") + r.until(), Lead: r.lead()}
 	tileTone := calm
 	if r.Violations > 0 {
 		tileTone = alarm
@@ -106,7 +137,10 @@ func (r *Review) page(m room) page {
 	}
 	p.Tiles = []tile{{Number: number(r.Sessions), Name: noun(r.Sessions, "session")}, {Number: number(len(r.ByPerson)), Name: noun(len(r.ByPerson), "requester")},
 		{Number: number(owed), Name: "owed", Tone: owedTone}, {Number: number(r.Violations), Name: noun(r.Violations, "finding"), Tone: tileTone}}
-	p.add(part{Head: "To look at", Points: r.remarks(m)})
+	if r.unknown() {
+		p.Tiles = nil // they would say that nothing happened
+	}
+	p.add(part{Head: "To look at", Points: r.remarks(m)}, r.sessions(m))
 	p.add(r.trend()...)
 	if r.Requests > 0 {
 		p.add(r.numbers())
@@ -122,7 +156,7 @@ func (r *Review) page(m room) page {
 	if r.Archive != "" {
 		p.add(part{Head: "Evidence", Facts: []fact{{"Archive", oneLine(r.Archive, 300)}}})
 	}
-	p.Foot = []string{trust, fmt.Sprintf("This covers what was asked for from %s until before %s (%s). Times are in UTC where nothing else is said.", r.From.Format(dayForm), r.To.Format(dayForm), r.From.Location())}
+	p.Foot = []string{trust, fmt.Sprintf("This covers what was asked for from %s until %s (%s). Times are in UTC where nothing else is said.", r.From.Format(dayForm), r.covers(), r.From.Location())}
 	return p
 }
 
@@ -133,6 +167,14 @@ func asPoints(lines []string) (out []point) {
 	return out
 }
 
+// covers is where what the review covers ends.
+func (r *Review) covers() string {
+	if !r.Until.IsZero() {
+		return when(r.Until)
+	}
+	return "before " + r.To.Format(dayForm)
+}
+
 // remarks are what a reviewer should begin with.
 func (r *Review) remarks(m room) (out []point) {
 	say := func(t tone, l List, one, more string) {
@@ -140,6 +182,7 @@ func (r *Review) remarks(m room) (out []point) {
 			out = append(out, point{t, counted(l.Count, "session", "sessions") + " " + map[bool]string{true: one, false: more}[l.Count == 1] + ": " + ids(l, m.places) + "."})
 		}
 	}
+	say(warn, r.Incomplete, "could not be read in full: what it did may be missing here", "could not be read in full: what they did may be missing here")
 	if r.Violations > 0 {
 		out = append(out, point{alarm, count(r.Violations, "finding") + " that no request explains, or that put right what somebody had changed. They are listed below."})
 	}
@@ -148,22 +191,29 @@ func (r *Review) remarks(m room) (out []point) {
 	say(alarm, r.NoTicket, "has no ticket though its time is over", "have no ticket though their time is over")
 	say(alarm, r.Outside, "had calls outside its time", "had calls outside their time")
 	say(warn, r.Sensitive, "had sensitive actions", "had sensitive actions")
-	say(warn, r.Incomplete, "could not be read in full", "could not be read in full")
 	say(warn, r.Waived, "was closed without something it owed", "were closed without something they owed")
+	say(warn, r.LateMortem, "has a post-mortem that came late", "have post-mortems that came late")
+	say(warn, r.LateTicket, "has a ticket that came late", "have tickets that came late")
+	say(warn, r.Escalated, "had something missing of which others were told", "had something missing of which others were told")
 	if r.Late.Seconds > seconds(lateAfter) {
 		out = append(out, point{warn, fmt.Sprintf("The longest late end: %s took %s from when it should have ended until its absence was verified.", r.Late.ID, took(r.Late.Seconds))})
 	}
 	if r.Unasked > 0 {
 		out = append(out, point{warn, counted(r.Unasked, "session was", "sessions were") + " on nobody's word."})
 	}
-	if len(out) == 0 {
+	switch {
+	case !r.Begins.IsZero():
+		out = append([]point{{warn, r.begins()}}, out...)
+	case len(out) == 0 && !r.Until.IsZero():
+		out = append(out, point{good, "Until " + when(r.Until) + " nothing is owed whose time is over, nothing was found, every reading is complete. The month is not over."})
+	case len(out) == 0:
 		out = append(out, point{good, "Nothing is owed, nothing was found, every reading is complete."})
 	}
 	return out
 }
 
 func ids(l List, n int) string {
-	var s []string
+	s := make([]string, 0, len(l.IDs))
 	for _, id := range l.IDs {
 		s = append(s, oneLine(string(id), 24))
 	}
@@ -242,8 +292,15 @@ func rowTable(head string, rows []Row, m room) *table {
 // findings are what no request explains.
 func (r *Review) findings(m room) part {
 	s := part{Head: "Findings"}
+	if r.unknown() {
+		return part{}
+	}
 	if r.Violations == 0 {
-		s.Points = []point{{good, "None: every use and every assignment had its request."}}
+		since := ""
+		if !r.Begins.IsZero() {
+			since = " since the log begins"
+		}
+		s.Points = []point{{good, "None" + since + r.until() + ": every use and every assignment had its request."}}
 		return s
 	}
 	for i, f := range r.Findings {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,8 +13,10 @@ import (
 func (c Case) summary(m room) part {
 	s := part{Head: "In short"}
 	r := &c.Request
+	var missing point // that not all was read comes before what was found where it was
 	if len(r.Readings) == 0 {
-		s.Points = append(s.Points, point{c.unreadTone(), c.notRead()})
+		missing = point{c.unreadTone(), c.notRead()}
+		s.Points = append(s.Points, missing)
 	} else {
 		t := c.total()
 		s.Points = append(s.Points, tables(t, m))
@@ -22,10 +25,16 @@ func (c Case) summary(m room) part {
 		}
 		s.Points = append(s.Points, calls(t))
 		s.Points = append(s.Points, c.look(t, m)...)
-		s.Points = append(s.Points, complete(t, m))
+		p := c.complete(t, m)
+		if p.Tone != good {
+			missing = p
+		}
+		s.Points = append(s.Points, p)
 	}
 	s.Points = append(s.Points, c.owing()...)
-	slices.SortStableFunc(s.Points, func(a, b point) int { return order(a.Tone == alarm, b.Tone == alarm) })
+	slices.SortStableFunc(s.Points, func(a, b point) int {
+		return cmp.Or(order(a == missing, b == missing), order(a.Tone == alarm, b.Tone == alarm))
+	})
 	return s
 }
 
@@ -189,9 +198,9 @@ func (c Case) deedNames(belongs func(store.Deed) bool) (names []string) {
 }
 
 // complete says how far the reading can be trusted.
-func complete(t total, m room) point {
+func (c Case) complete(t total, m room) point {
 	if len(t.unread) == 0 {
-		return point{good, "Every place that was asked answered: " + names(t.read, m) + "."}
+		return point{good, "Every place that was asked answered: " + names(t.read, m) + "." + c.elsewhere()}
 	}
 	var bad []string
 	for _, s := range t.unread {
@@ -201,7 +210,43 @@ func complete(t total, m room) point {
 	if len(t.read) > 0 {
 		text += "; read were " + names(t.read, m)
 	}
-	return point{alarm, text + "."}
+	return point{alarm, text + "." + c.elsewhere()}
+}
+
+// elsewhere says that there are Regions that were not asked. Where something was read that holds the events of all Regions, and is
+// called by its own name, there are none.
+func (c Case) elsewhere() string {
+	n := len(c.Request.Readings)
+	if n == 0 || len(c.Request.Readings[n-1].Sources) == 0 {
+		return ""
+	}
+	for _, s := range c.Request.Readings[n-1].Sources {
+		if s.Region != portalSource && !isRegion(s.Region) {
+			return ""
+		}
+	}
+	return " Other Regions were not asked: only those that the policy names for the account, us-east-1 and Identity Center's."
+}
+
+// portalSource is what the access portal is called among the places that were read.
+const portalSource = "access portal"
+
+// isRegion says whether a name looks like us-east-1 or us-gov-west-1: lower-case words, and a number at the end.
+func isRegion(s string) bool {
+	words := strings.Split(s, "-")
+	if len(words) < 3 {
+		return false
+	}
+	for i, w := range words {
+		low, high := 'a', 'z'
+		if i == len(words)-1 {
+			low, high = '0', '9'
+		}
+		if w == "" || strings.ContainsFunc(w, func(r rune) bool { return r < low || r > high }) {
+			return false
+		}
+	}
+	return true
 }
 
 // owing says what the requester owes, or owed.

@@ -111,13 +111,23 @@ func (w *writer) quote(s string) {
 
 // table writes deeds over two lines, since seven columns do not fit, and any other table in columns.
 func (w *writer) table(t *table) {
-	if t.Deeds {
+	switch {
+	case t.Cards:
+		for _, r := range t.Rows {
+			w.hang("", strings.Join(r.Cells[:3], "  "))
+			var rest []string
+			for i, c := range r.Cells[3:] {
+				rest = append(rest, strings.ToLower(t.Columns[i+3])+": "+c)
+			}
+			w.para("    ", strings.Join(rest, "; "))
+		}
+	case t.Deeds:
 		w.para("", "("+strings.Join(t.Columns, ", ")+")")
 		for _, r := range t.Rows {
 			w.hang("", strings.Join(filled(r.Cells[:3]), "  "))
 			w.para("    ", strings.Join(filled(r.Cells[3:]), ", "))
 		}
-	} else {
+	default:
 		w.columns(t)
 	}
 	if t.More != "" {

@@ -18,6 +18,7 @@ const (
 	laneTop   = 68.0
 	laneStep  = 46.0
 	laneThick = 22.0
+	callWide  = 3.0 // of the stroke that is one call
 )
 
 // clock places times on the picture.
@@ -53,6 +54,17 @@ func (c Case) Timeline() (store.Picture, error) {
 		for _, b := range lane.bars {
 			x0 := k.x(b.from)
 			p.box(min(x0, laneRight-4), y, max(k.x(b.to), min(x0, laneRight-4)+4), y+laneThick, b.colour)
+		}
+		for _, b := range lane.calls { // the lines first, so that none hides a stroke
+			if b.thin {
+				p.box(k.x(b.from), y+laneThick/2-1.5, k.x(b.to), y+laneThick/2+1.5, b.colour)
+			}
+		}
+		for _, b := range lane.calls {
+			for _, at := range []time.Time{b.from, b.to} {
+				x := min(k.x(at), laneRight-callWide)
+				p.box(x, y, x+callWide, y+laneThick, b.colour)
+			}
 		}
 		for _, m := range lane.marks {
 			p.diamond(k.x(m.from), y+laneThick/2, laneThick/2+3, ground)
@@ -98,11 +110,13 @@ func (c Case) clock() clock {
 type lane struct {
 	name, number string
 	bars, marks  []stretch
+	calls        []stretch // thin from the first to the last, with a stroke at each
 }
 
 type stretch struct {
 	from, to time.Time
 	colour   paint
+	thin     bool // there were more between, whose times are not kept
 }
 
 func (c Case) lanes() []lane {
@@ -117,25 +131,25 @@ func (c Case) lanes() []lane {
 		word = r.ClosedAt
 	}
 	if !word.IsZero() {
-		wait.bars = []stretch{{r.SubmittedAt, word, waiting}}
+		wait.bars = []stretch{{from: r.SubmittedAt, to: word, colour: waiting}}
 	}
 	for _, d := range r.Decisions {
 		col := looks
 		if !d.Approved {
 			col = refusal
 		}
-		wait.marks = append(wait.marks, stretch{d.At, d.At, col})
+		wait.marks = append(wait.marks, stretch{from: d.At, to: d.At, colour: col})
 	}
 	if _, ok := c.open(); ok {
 		end := r.EndedAt
 		if end.IsZero() {
 			end = c.At
 		}
-		open.bars = append(open.bars, stretch{r.GrantedAt, end, opened})
+		open.bars = append(open.bars, stretch{from: r.GrantedAt, to: end, colour: opened})
 		for _, x := range r.Extensions {
 			if from := x.Until.Add(-x.By); x.State == store.ExtensionGranted && from.Before(end) {
-				open.bars = append(open.bars, stretch{from, end, longer})
-				open.marks = append(open.marks, stretch{x.AskedAt, x.AskedAt, longer})
+				open.bars = append(open.bars, stretch{from: from, to: end, colour: longer})
+				open.marks = append(open.marks, stretch{from: x.AskedAt, to: x.AskedAt, colour: longer})
 			}
 		}
 		if !r.End.At.IsZero() {
@@ -143,7 +157,7 @@ func (c Case) lanes() []lane {
 			if c.endTone() != good {
 				col = refusal
 			}
-			open.marks = append(open.marks, stretch{r.End.At, r.End.At, col})
+			open.marks = append(open.marks, stretch{from: r.End.At, to: r.End.At, colour: col})
 		}
 	}
 	change, look, no := lane{name: "Changes", number: number(t.writes)}, lane{name: "Reads", number: number(t.reads)}, lane{name: "Refused", number: number(t.refused)}
@@ -156,9 +170,9 @@ func (c Case) lanes() []lane {
 			case d.Write:
 				on, col = &change, changes
 			}
-			on.bars = append(on.bars, stretch{d.First, d.Last, col})
+			on.calls = append(on.calls, stretch{from: d.First, to: d.Last, colour: col, thin: d.Count > 2})
 			if d.Outside {
-				on.marks = append(on.marks, stretch{d.Last, d.Last, refusal})
+				on.marks = append(on.marks, stretch{from: d.Last, to: d.Last, colour: refusal})
 			}
 		}
 	}
@@ -247,6 +261,21 @@ func (c Case) Words() string {
 		s = append(s, text)
 	}
 	return strings.Join(s, "; ") + "."
+}
+
+// legend says how the picture is to be read: what of it is drawn.
+func (c Case) legend() string {
+	s := " The first bar is the wait for a word, each diamond on it a word."
+	if _, ok := c.open(); ok {
+		s += " The second is the access, lighter where it was extended; its diamonds are when an extension was asked for, and what ended it."
+	}
+	if c.total().events > 0 {
+		s += " Below, a stroke is a call; a thin line joins the first and the last of many of a kind."
+	}
+	if t := c.total(); t.outside > 0 {
+		s += " A red diamond there is a call outside the session's time."
+	}
+	return s
 }
 
 // clockOn is a time of day, with its day where that is another.

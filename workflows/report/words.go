@@ -106,24 +106,24 @@ func span(first, last, day time.Time) string {
 	return from + "–" + clock(last, first)
 }
 
-// lasting is a duration as people say it, to the precision that matters: "42 seconds", "61 minutes", "3 hours 20 minutes", "2 days 4 hours".
+// lasting is a duration as people say it, to the precision that matters and never more than it was: "42 seconds", "61 minutes", "3 hours 20 minutes", "2 days 4 hours".
 func lasting(d time.Duration) string {
 	switch d = d.Round(time.Second); {
 	case d <= 0:
-		return "no time"
+		return "less than a minute"
 	case d < time.Minute:
 		return count(int(d/time.Second), "second")
 	case d < 10*time.Minute && d%time.Minute != 0:
 		return count(int(d/time.Minute), "minute") + " " + count(int(d%time.Minute/time.Second), "second")
 	case d%time.Hour == 0 && d < 72*time.Hour:
 		return count(int(d/time.Hour), "hour")
+	case d.Truncate(time.Minute) == time.Hour:
+		return "1 hour"
 	case d < 2*time.Hour:
-		return count(int(d.Round(time.Minute)/time.Minute), "minute")
+		return count(int(d/time.Minute), "minute")
 	case d < 72*time.Hour:
-		d = d.Round(time.Minute)
 		return both(int(d/time.Hour), "hour", int(d%time.Hour/time.Minute), "minute")
 	}
-	d = d.Round(time.Hour)
 	return both(int(d/(24*time.Hour)), "day", int(d%(24*time.Hour)/time.Hour), "hour")
 }
 
@@ -136,11 +136,14 @@ func both(n int, big string, m int, small string) string {
 
 // short is the same for where there is no room: 42 s, 61 min, 3 h 20 min, 2 d 4 h.
 func short(d time.Duration) string {
+	if d.Round(time.Second) <= 0 {
+		return "0 s"
+	}
 	s := lasting(d)
 	for _, unit := range [][2]string{{"second", "s"}, {"minute", "min"}, {"hour", "h"}, {"day", "d"}} {
 		s = strings.ReplaceAll(strings.ReplaceAll(s, unit[0]+"s", unit[1]), unit[0], unit[1])
 	}
-	return strings.Replace(s, "no time", "0 s", 1)
+	return s
 }
 
 // count is a number with its noun, for nouns that take an s.
