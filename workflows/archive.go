@@ -185,11 +185,14 @@ func (e *Engine) keepBook(b book) error {
 
 // sign makes a checkpoint of the log as it is.
 func (e *Engine) sign(f *filing, epoch int) (c ledger.Checkpoint, signed []byte, err error) {
+	e.turning.RLock()
 	lines, root, err := e.DB.Root()
+	now := e.now()
+	e.turning.RUnlock()
 	if err != nil {
 		return c, nil, err
 	}
-	c = ledger.Checkpoint{Origin: ledger.Origin(e.DB.ID(), epoch), Size: lines, Root: root, At: e.now()}
+	c = ledger.Checkpoint{Origin: ledger.Origin(e.DB.ID(), epoch), Size: lines, Root: root, At: now}
 	signed, err = ledger.Sign(c, f.signer)
 	return c, signed, err
 }

@@ -62,13 +62,14 @@ type Engine struct {
 	rooms     rooms
 	outbox    outbox
 	clock     *steady
-	turns     turns       // of those who write a guard
-	finding   sync.Mutex  // findings are announced one at a time, so that each is announced once
-	reviewing sync.Mutex  // of those who press Reviewed
-	clickers  sync.Map    // the number of a click that is acted on -> store.Person who made it, once that is known
-	restored  atomic.Bool // AWS has ends of sessions that the store knows nothing of
-	owed      unwritten   // removals that were made while the store could not be written
-	census    census      // how far the reconciliation is
+	turning   sync.RWMutex // of the clock, to an earlier time; who signs a checkpoint reads
+	turns     turns        // of those who write a guard
+	finding   sync.Mutex   // findings are announced one at a time, so that each is announced once
+	reviewing sync.Mutex   // of those who press Reviewed
+	clickers  sync.Map     // the number of a click that is acted on -> store.Person who made it, once that is known
+	restored  atomic.Bool  // AWS has ends of sessions that the store knows nothing of
+	owed      unwritten    // removals that were made while the store could not be written
+	census    census       // how far the reconciliation is
 
 	work sync.WaitGroup
 	mu   sync.Mutex // guards what follows

@@ -112,6 +112,9 @@ func (e *Engine) rebase() {
 	if there, ok := e.Elsewhere(); !ok || there.Sub(e.Now()).Abs() > agrees {
 		return // it is this machine's clock that is wrong
 	}
+	// A checkpoint says a time and how many lines there were then: none is signed between the earlier time and the line that tells of it.
+	e.turning.Lock()
+	defer e.turning.Unlock()
 	was := e.now()
 	at := e.clock.accept()
 	e.Log.Warn("nobody has access and AWS has the same time, so the machine's clock is taken for right", "clock", at, "was", was)

@@ -34,10 +34,7 @@ func TestMatrix(t *testing.T) {
 	if m.bin, err = binary(); err != nil {
 		t.Fatal(err)
 	}
-	if m.dir, err = os.MkdirTemp(inMemory(), "bgm"); err != nil { // short: sockets have short paths
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(m.dir)
+	m.dir = fastDir(t) // dozens of lives that wait for one disk are late for no fault of their own
 	policy, err := os.ReadFile("../../deploy/policy.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -146,16 +143,6 @@ func (m *matrix) record() {
 	if m.t.Failed() {
 		m.t.FailNow()
 	}
-}
-
-// inMemory is a folder on no disk, where the machine has one: lives are ended by signals, not by power failures, and dozens that wait for one disk are late for
-// no fault of their own. Else it is the usual one.
-func inMemory() string {
-	const shm = "/dev/shm"
-	if st, err := os.Stat(shm); err == nil && st.IsDir() {
-		return shm
-	}
-	return ""
 }
 
 func (m *matrix) folder() string {

@@ -57,7 +57,7 @@ func newOffice(t testing.TB) *office {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &office{t: t, bin: bin, dir: t.TempDir(), clock: clock.New()}
+	o := &office{t: t, bin: bin, dir: fastDir(t), clock: clock.New()}
 	slackServer := httptest.NewUnstartedServer(nil)
 	slackURL := "http://" + slackServer.Listener.Addr().String()
 	o.world = sandbox.Forge(o.clock.Now, slackConfig(slackURL), awstwin.Config{LenientRoleKeys: true, Async: 200 * time.Millisecond})

@@ -149,9 +149,10 @@ func play(t *testing.T, seed uint64, among []mood) (out outcome) {
 	return out
 }
 
-// fastDir is a folder in memory where there is one: a history commits hundreds of times, and kill -9 keeps the page cache anyway.
-func fastDir(t *testing.T) string {
-	dir, err := os.MkdirTemp("/dev/shm", "breakglass-simulation-")
+// fastDir is a folder in memory where there is one: a history commits hundreds of times, and kill -9 keeps the page cache anyway. Its path is short, as those
+// of sockets must be.
+func fastDir(t testing.TB) string {
+	dir, err := os.MkdirTemp("/dev/shm", "breakglass-")
 	if err != nil {
 		return t.TempDir()
 	}

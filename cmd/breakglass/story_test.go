@@ -95,7 +95,7 @@ func (g *gate) dial(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 func playStory(t *testing.T, file string) {
-	s := &story{t: t, dir: t.TempDir(), net: wire.New(), logs: &bytes.Buffer{}, accounts: map[string]string{
+	s := &story{t: t, dir: fastDir(t), net: wire.New(), logs: &bytes.Buffer{}, accounts: map[string]string{
 		"dev": sandbox.Dev, "qa": sandbox.QA, "prod-wealth": sandbox.ProdWealth, "prod-cash": sandbox.ProdCash, "prod-9squid": sandbox.Prod9Squid,
 	}}
 	s.world = sandbox.Forge(time.Now, slackConfig("http://slack.twin"), awstwin.Config{})

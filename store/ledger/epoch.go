@@ -40,6 +40,7 @@ type epoch struct {
 	gone     map[int]goneLine  // of earlier epochs: so many lines of theirs were known when this log began anew beside them
 	left     map[string]uint64 // folders that the log says were left unfinished, and the line
 	spans    []span
+	flight   flight // lines that were on their way when the clock was set back
 
 	// what came of it
 	covered  uint64 // lines that somebody vouches for: a checkpoint, or the store
@@ -172,6 +173,7 @@ func (e *epoch) look(object string, n uint64, x *entry, leaf Hash) {
 		}
 	}
 	if turned {
+		e.turned(n, x.data()["was"])
 		e.out.tell(Finding{Code: CodeClock, Object: object, Line: n, rank: rankLog, epoch: e.n,
 			Text: "here the log says that the clock had been ahead and was set back: lines after it may say earlier times, from " + x.At.UTC().Format(time.RFC3339) + " on"})
 		e.nextSpan()

@@ -20,6 +20,25 @@ type moment struct {
 	at   time.Time
 }
 
+// flight are the times of lines that were on their way into the log when it took an earlier time for right: they come after the line that tells of it, and say what the
+// clock had said before.
+type flight struct {
+	until    uint64
+	from, to time.Time
+}
+
+// Lines on their way are few, and say the time of the turn.
+const (
+	mostInFlight = 100
+	inFlight     = time.Minute
+)
+
+func (e *epoch) turned(n uint64, was string) {
+	if at, err := time.Parse(time.RFC3339, was); err == nil {
+		e.flight = flight{n + mostInFlight, at.Add(-inFlight), at.Add(inFlight)}
+	}
+}
+
 // mostLows bounds a span whose times only ever go back; the last stands for what follows.
 const mostLows = 64
 
@@ -31,6 +50,9 @@ func (e *epoch) nextSpan() {
 }
 
 func (e *epoch) when(n uint64, at time.Time, turned bool) {
+	if f := e.flight; !turned && n <= f.until && at.After(f.from) && at.Before(f.to) {
+		return
+	}
 	if len(e.spans) == 0 {
 		e.nextSpan()
 	}

@@ -36,6 +36,25 @@ func TestBackDated(t *testing.T) {
 		found(t, r, ledger.CodeBackDated, ledger.SegmentName(1, 3, 5), 4)
 		found(t, r, ledger.CodeTime, "", 5)
 	}
+	// A line that was on its way when the clock was set back says the time before; one that says another does not.
+	for _, off := range []time.Duration{0, 10 * time.Minute} {
+		w := newWorld(t)
+		w.log("", "started", nil)
+		w.checkpoint()
+		was := w.now
+		w.now = was.Add(-time.Hour)
+		w.log("", "fault", map[string]string{"clock": "taken for right", "was": was.Format(time.RFC3339)})
+		w.now = was.Add(off)
+		w.log("", "policy", nil)
+		w.now = was.Add(-time.Hour)
+		w.log("", "policy", nil)
+		w.checkpoint()
+		if r := verify(t, w.bucket, ledger.Options{Keys: w.keys()}); off == 0 {
+			clean(t, r)
+		} else {
+			found(t, r, ledger.CodePostDated, "", 4)
+		}
+	}
 	// A line with a time to come.
 	w := newWorld(t)
 	w.now = w.now.Add(time.Hour)
