@@ -56,7 +56,7 @@ func newCanvas(w, h int) *canvas {
 	c.regular = c.face(goregular.TTF, 20)
 	c.bold = c.face(gobold.TTF, 21)
 	c.small = c.face(goregular.TTF, 16)
-	draw.Draw(c, c.Bounds(), image.NewUniform(ground), image.Point{}, draw.Src)
+	draw.Draw(c.RGBA, c.Bounds(), image.NewUniform(ground), image.Point{}, draw.Src)
 	return c
 }
 
@@ -75,7 +75,7 @@ func (c *canvas) face(ttf []byte, size float64) font.Face {
 // box fills a rectangle.
 func (c *canvas) box(x0, y0, x1, y1 float64, col paint) {
 	r := image.Rect(int(x0*scale), int(y0*scale), max(int(x1*scale), int(x0*scale)+1), max(int(y1*scale), int(y0*scale)+1))
-	draw.Draw(c, r, image.NewUniform(col), image.Point{}, draw.Src)
+	draw.Draw(c.RGBA, r, image.NewUniform(col), image.Point{}, draw.Src)
 }
 
 // diamond is a mark around a point, of that half height.
@@ -106,7 +106,7 @@ func (c *canvas) write(face font.Face, x, y float64, at side, s string, col pain
 	case right:
 		x -= wide
 	}
-	d := font.Drawer{Dst: c, Src: image.NewUniform(col), Face: face, Dot: fixed.Point26_6{X: fixed.Int26_6(x * scale * 64), Y: fixed.Int26_6(y * scale * 64)}}
+	d := font.Drawer{Dst: c.RGBA, Src: image.NewUniform(col), Face: face, Dot: fixed.Point26_6{X: fixed.Int26_6(x * scale * 64), Y: fixed.Int26_6(y * scale * 64)}}
 	d.DrawString(s)
 }
 
