@@ -56,7 +56,8 @@ hold is named with its object and the first line it concerns. The exit code is 0
 Where there is a store (or a running bot), its own log is compared with the archived one as well: a store restored from an older copy shows. On any other
 machine --offline, or no store, leaves that out: the program, the archive or a copy of it, and the public key are enough.
 
-A copy that is taken while the bot is uploading may end in the middle of a folder, which is said like everything else that does not hold: take it again.
+What no checkpoint vouches for is believed in nothing, and said: a line that was added after the last one that was signed looks the same as one whose checkpoint was not
+there yet when the copy was taken. Where it may be the second, take the copy again. A folder that the log says is on its way is no fault.
 
 --checkpoint takes a checkpoint that stood somewhere nobody could change it, as in the message of the requests channel: the log must go on from it.
 --key takes a public key, as breakglass config prints it, or a file with one on each line. Without it the keys that the store's own log names are
