@@ -46,8 +46,12 @@ func (e *Engine) intendGuard(g store.Guard) error {
 	if err != nil {
 		return err
 	}
-	data := map[string]string{"effect": "guard", "account": g.Account, "granted": g.Set + g.Role, "lines": fmt.Sprint(len(g.Lines)), "closed": fmt.Sprint(g.Closed)}
-	return e.DB.SetFact(e.by(), guardFact(g), string(text), store.EventIntent, data)
+	return e.DB.SetFact(e.by(), guardFact(g), string(text), store.EventIntent, toGuard(g))
+}
+
+// toGuard is what the log says of writing a guard.
+func toGuard(g store.Guard) map[string]string {
+	return map[string]string{"effect": "guard", "account": g.Account, "granted": g.Set + g.Role, "lines": fmt.Sprint(len(g.Lines)), "closed": fmt.Sprint(g.Closed)}
 }
 
 // guardWritten writes down that IAM has answered. After a crash in between the guard is written again, and then it is written down.
@@ -61,8 +65,7 @@ func (e *Engine) guardWritten(g store.Guard) error {
 	if err != nil {
 		return err
 	}
-	data := map[string]string{"effect": "guard", "account": g.Account, "granted": g.Set + g.Role, "lines": fmt.Sprint(len(g.Lines)), "closed": fmt.Sprint(g.Closed)}
-	return e.DB.SetFact(e.by(), guardFact(g), string(text), store.EventOutcome, data)
+	return e.DB.SetFact(e.by(), guardFact(g), string(text), store.EventOutcome, toGuard(g))
 }
 
 func (e *Engine) writtenGuard(g store.Guard) (w written, known bool, err error) {

@@ -55,7 +55,7 @@ func (v *verifier) judge() {
 	order := v.inOrder()
 	any := slices.ContainsFunc(v.claims, func(c *claim) bool { return c.trusted && v.epoch(c.epoch).holds(c) })
 	if !any {
-		v.out.add(Finding{Code: CodeUnsigned, Object: v.place0(), rank: rankLog, Text: "no checkpoint that is signed by a known key vouches for any line of this log: is this the archive, and are these its keys?"})
+		v.out.add(Finding{Code: CodeUnsigned, Object: v.firstLog(), rank: rankLog, Text: "no checkpoint that is signed by a known key vouches for any line of this log: is this the archive, and are these its keys?"})
 	}
 	for _, e := range order {
 		v.checkEpoch(e)
@@ -65,8 +65,8 @@ func (v *verifier) judge() {
 	}
 }
 
-// place0 is how the first log is called where there is an archive.
-func (v *verifier) place0() string {
+// firstLog is how the first log is called where there is an archive.
+func (v *verifier) firstLog() string {
 	if v.archive == nil {
 		return theStore
 	}
